@@ -1,0 +1,66 @@
+# Everything a newcomer needs is `make demo` and `make test`.
+
+# Programs that help to develop are installed by name and version into the cache: they
+# are no part of the program, so they stand in no go.mod.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lambdamesh
+GOLANGCI_LINT := $(CACHE)/tools/golangci-lint-v2.15.0/golangci-lint
+GOFUMPT := $(CACHE)/tools/gofumpt-v0.12.0/gofumpt
+GOTESTSUM := $(CACHE)/tools/gotestsum-v1.13.0/gotestsum
+
+# What runs the tests; .ci/run sets it to gotestsum, for its summary.
+TEST_RUNNER ?= go test
+
+.PHONY: help
+help: ## Show the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: prereqs
+prereqs: ## Name what this machine lacks.
+	@sh scripts/prereqs.sh
+
+.PHONY: parts
+parts: prereqs ## Fetch and build the real parts (Consul, Envoy, an AWS emulator), once.
+	@go run ./internal/parts/fetch
+
+.PHONY: demo
+demo: parts ## Show the main job on real parts, then stop everything.
+	@go run ./e2e/demo
+
+.PHONY: demo-up
+demo-up: parts ## The same, left running, with the addresses to try.
+	@go run ./e2e/demo -up
+
+.PHONY: test
+test: parts ## Run all tests, with the race detector, on the real parts.
+	CGO_ENABLED=1 $(TEST_RUNNER) -race -timeout 30m ./...
+
+.PHONY: build
+build: ## Build the programs into build/.
+	go build -o build/ ./cmd/...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) $(GOFUMPT) ## Run the linters, and the rules that are programs.
+	@unformatted=$$($(GOFUMPT) -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofumpt:" $$unformatted >&2; exit 1; fi
+	$(GOLANGCI_LINT) run ./...
+	bash scripts/imports.sh
+	bash scripts/secrets.sh
+	go vet ./...
+	go mod tidy -diff
+	go mod verify
+
+.PHONY: format
+format: $(GOFUMPT) ## Format the code.
+	$(GOFUMPT) -w .
+
+.PHONY: tools
+tools: $(GOLANGCI_LINT) $(GOFUMPT) $(GOTESTSUM) ## Install the linters and the test runner of .ci/run into the cache.
+
+$(GOLANGCI_LINT):
+	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+$(GOFUMPT):
+	GOBIN=$(@D) go install mvdan.cc/gofumpt@v0.12.0
+
+$(GOTESTSUM):
+	GOBIN=$(@D) go install gotest.tools/gotestsum@v1.13.0
