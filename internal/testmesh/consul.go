@@ -1,0 +1,210 @@
+package testmesh
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/lambdamesh/lambdamesh/internal/parts"
+)
+
+// ConsulConfig says how a Consul server is started. Bin, Dir and Ports are required.
+type ConsulConfig struct {
+	Bin   parts.Part
+	Dir   string // for its data, configuration and log; must exist
+	Ports *Ports
+
+	NodeName   string // default "server"
+	Datacenter string // default "dc1"
+	NoACL      bool   // default: ACLs on, default policy deny, and so deny for intentions
+	LogLevel   string // default "info"
+
+	// Config is HCL laid over the harness's own. A server that joins others, as for
+	// two datacenters, is said here.
+	Config string
+}
+
+// Consul is one server agent, a cluster of its own, whose data survives Restart.
+type Consul struct {
+	*Process // the current run
+
+	cfg     ConsulConfig
+	command Command
+	token   string
+
+	httpPort, grpcPort, serverPort, serfPort int
+}
+
+// StartConsul starts a server and returns when it leads, its ACLs and its
+// certificate authority work, and its own node stands in the catalog.
+func StartConsul(ctx context.Context, cfg ConsulConfig) (*Consul, error) {
+	cfg.NodeName = cmp.Or(cfg.NodeName, "server")
+	cfg.Datacenter = cmp.Or(cfg.Datacenter, "dc1")
+	cfg.LogLevel = cmp.Or(cfg.LogLevel, "info")
+	c := &Consul{cfg: cfg}
+	if err := cfg.Ports.Fill(&c.httpPort, &c.grpcPort, &c.serverPort, &c.serfPort); err != nil {
+		return nil, err
+	}
+	if !cfg.NoACL {
+		c.token = newUUID()
+	}
+	args, err := c.writeConfig()
+	if err != nil {
+		return nil, fmt.Errorf("writing Consul's configuration: %w", err)
+	}
+	c.command = Command{
+		Name: "consul-" + cfg.NodeName, Path: cfg.Bin.Path, Dir: cfg.Dir, Env: Environ(cfg.Dir),
+		Args: append([]string{"agent"}, args...),
+	}
+	if err := c.Start(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Start starts the server again after Stop or Kill, on the same ports and data.
+func (c *Consul) Start(ctx context.Context) error {
+	p, err := c.Process.again(c.command)
+	if err != nil {
+		return err
+	}
+	c.Process = p
+	if err := p.Ready(ctx, c.ready); err != nil {
+		p.Kill()
+		return err
+	}
+	return nil
+}
+
+// Restart stops the server and starts it again.
+func (c *Consul) Restart(ctx context.Context) error {
+	if err := c.Stop(); err != nil {
+		return err
+	}
+	return c.Start(ctx)
+}
+
+// HTTPAddr is host:port of Consul's API.
+func (c *Consul) HTTPAddr() string { return loopback(c.httpPort) }
+
+// GRPCAddr is host:port of Consul's xDS, in plain text.
+func (c *Consul) GRPCAddr() string { return loopback(c.grpcPort) }
+
+// RPCAddr is host:port of Consul's own RPC.
+func (c *Consul) RPCAddr() string { return loopback(c.serverPort) }
+
+// SerfAddr is host:port of the gossip of this datacenter, for agents to join.
+func (c *Consul) SerfAddr() string { return loopback(c.serfPort) }
+
+// NodeName is the server's node in the catalog.
+func (c *Consul) NodeName() string { return c.cfg.NodeName }
+
+// ManagementToken may do everything; "" with ACLs off.
+func (c *Consul) ManagementToken() string { return c.token }
+
+// API is a client with the management token.
+func (c *Consul) API() *api.Client { return c.APIWith(c.token) }
+
+// APIWith is a client with any token; "" is the anonymous one.
+func (c *Consul) APIWith(token string) *api.Client {
+	// Not api.DefaultConfig, which reads CONSUL_* variables of the developer's.
+	client, err := api.NewClient(&api.Config{
+		Address: c.HTTPAddr(), Scheme: "http", Token: token, Transport: newTransport(),
+	})
+	if err != nil {
+		panic(err) // only a malformed address can do that, and this one is ours
+	}
+	return client
+}
+
+// ready asks for everything that a test may rely on at once. A leader alone is not
+// enough: tokens, certificates and the catalog come some 100 ms after it.
+func (c *Consul) ready(ctx context.Context) error {
+	client, q := c.API(), (&api.QueryOptions{}).WithContext(ctx)
+	if leader, err := client.Status().Leader(); err != nil || leader == "" {
+		return errors.Join(errors.New("no leader"), err)
+	}
+	if c.token != "" {
+		if _, _, err := client.ACL().TokenReadSelf(q); err != nil {
+			return fmt.Errorf("reading the management token: %w", err)
+		}
+	}
+	roots, _, err := client.Agent().ConnectCARoots(q)
+	if err != nil {
+		return fmt.Errorf("reading the certificate authority: %w", err)
+	}
+	if roots.ActiveRootID == "" {
+		return errors.New("no active certificate authority")
+	}
+	node, _, err := client.Catalog().Node(c.cfg.NodeName, q)
+	if err != nil {
+		return fmt.Errorf("reading the server's own node: %w", err)
+	}
+	if node == nil || node.Services["consul"] == nil {
+		return errors.New("the server's own node is not in the catalog")
+	}
+	return nil
+}
+
+// writeConfig writes the configuration and returns the agent's arguments for it.
+func (c *Consul) writeConfig() (args []string, err error) {
+	data := filepath.Join(c.cfg.Dir, "consul-data-"+c.cfg.NodeName)
+	config := map[string]any{
+		"server": true, "bootstrap_expect": 1,
+		"node_name": c.cfg.NodeName, "datacenter": c.cfg.Datacenter,
+		"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1", "data_dir": data, "log_level": c.cfg.LogLevel,
+		"ports": map[string]int{
+			"http": c.httpPort, "grpc": c.grpcPort, "server": c.serverPort, "serf_lan": c.serfPort,
+			"grpc_tls": -1, "dns": -1, "serf_wan": -1,
+		},
+		"connect": map[string]any{"enabled": true},
+		// The shortest Raft timeouts that Consul allows: an election in about 2 s.
+		"performance":          map[string]int{"raft_multiplier": 1},
+		"leave_on_terminate":   false, // a server that left would not lead again after Restart
+		"disable_update_check": true,
+		"telemetry":            map[string]any{"disable_hostname": true},
+	}
+	if !c.cfg.NoACL {
+		config["acl"] = map[string]any{
+			"enabled": true, "default_policy": "deny", "enable_token_persistence": false,
+			"tokens": map[string]string{"initial_management": c.token, "agent": c.token},
+		}
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	base := filepath.Join(c.cfg.Dir, "consul-"+c.cfg.NodeName+".json")
+	if err := os.WriteFile(base, text, 0o600); err != nil {
+		return nil, err
+	}
+	args = []string{"-config-file", base}
+	if c.cfg.Config != "" {
+		extra := filepath.Join(c.cfg.Dir, "consul-"+c.cfg.NodeName+"-extra.hcl")
+		if err := os.WriteFile(extra, []byte(c.cfg.Config), 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "-config-file", extra)
+	}
+	return args, nil
+}
+
+func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// newUUID is a random version 4 UUID, the form that Consul wants a token in.
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, as its documentation says
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return strings.Join([]string{
+		fmt.Sprintf("%x", b[0:4]), fmt.Sprintf("%x", b[4:6]), fmt.Sprintf("%x", b[6:8]),
+		fmt.Sprintf("%x", b[8:10]), fmt.Sprintf("%x", b[10:]),
+	}, "-")
+}
