@@ -1,0 +1,67 @@
+package lambda
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestServiceName(t *testing.T) {
+	plain := NewServiceName("hello", "", "")
+	if plain != NewServiceName("hello", "default", "default") {
+		t.Errorf("empty and default differ: %+v", plain)
+	}
+	if got := plain.String(); got != "hello" {
+		t.Errorf("String = %q", got)
+	}
+	if got := NewServiceName("hello", "team", "").String(); got != "default/team/hello" {
+		t.Errorf("String = %q", got)
+	}
+	names := []ServiceName{
+		NewServiceName("a", "z", "p"), NewServiceName("b", "", ""), NewServiceName("a", "", ""), NewServiceName("a", "a", ""),
+	}
+	slices.SortFunc(names, ServiceName.Compare)
+	var got []string
+	for _, n := range names {
+		got = append(got, n.String())
+	}
+	if diff := cmp.Diff([]string{"default/a/a", "a", "b", "p/z/a"}, got); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
+func TestTable(t *testing.T) {
+	hello, team := NewServiceName("hello", "", ""), NewServiceName("hello", "team", "")
+	table := NewTable(
+		Service{Name: team, State: StateDisabled},
+		Service{Name: hello, State: StateError},
+		Service{Name: hello, State: StateOK, Fronted: true},
+	)
+	if got := table.Len(); got != 2 {
+		t.Errorf("Len = %d, want 2", got)
+	}
+	if got := table.Lookup(hello); got == nil || got.State != StateOK || !got.Fronted {
+		t.Errorf("Lookup(hello) = %+v, want the last one given", got)
+	}
+	if got := table.Lookup(NewServiceName("HELLO", "Team", "")); got == nil || got.State != StateDisabled {
+		t.Errorf("Lookup(HELLO in Team) = %+v: Consul takes it for hello in team", got)
+	}
+	if got := table.Lookup(NewServiceName("other", "", "")); got != nil {
+		t.Errorf("Lookup(other) = %+v", got)
+	}
+	var names []ServiceName
+	for _, s := range table.Services() {
+		names = append(names, s.Name)
+	}
+	if diff := cmp.Diff([]ServiceName{hello, team}, names); diff != "" {
+		t.Errorf("Services (-want +got):\n%s", diff)
+	}
+}
+
+func TestNilTable(t *testing.T) {
+	var table *Table
+	if table.Len() != 0 || table.Services() != nil || table.Lookup(NewServiceName("hello", "", "")) != nil {
+		t.Error("a nil Table is not empty")
+	}
+}
