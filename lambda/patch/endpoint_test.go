@@ -1,0 +1,82 @@
+package patch
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lambdamesh/lambdamesh/lambda"
+)
+
+func arnIn(partition, region string) lambda.ARN {
+	return lambda.ARN{Partition: partition, Region: region, Account: "123456789012", Name: "hello"}
+}
+
+func TestEndpointOf(t *testing.T) {
+	tests := []struct {
+		partition, region string
+		opts              Options
+		want              endpoint
+	}{
+		{"aws", "us-east-1", Options{}, endpoint{host: "lambda.us-east-1.amazonaws.com", port: 443, tls: true}},
+		{"aws", "us-east-1", Options{FIPS: true}, endpoint{host: "lambda-fips.us-east-1.amazonaws.com", port: 443, tls: true}},
+		{"aws", "us-east-1", Options{DualStack: true}, endpoint{host: "lambda.us-east-1.api.aws", port: 443, tls: true}},
+		{"aws", "us-east-1", Options{FIPS: true, DualStack: true}, endpoint{host: "lambda-fips.us-east-1.api.aws", port: 443, tls: true}},
+		{"aws-cn", "cn-north-1", Options{}, endpoint{host: "lambda.cn-north-1.amazonaws.com.cn", port: 443, tls: true}},
+		{"aws-us-gov", "us-gov-west-1", Options{}, endpoint{host: "lambda.us-gov-west-1.amazonaws.com", port: 443, tls: true}},
+		{"aws-iso", "us-iso-east-1", Options{}, endpoint{host: "lambda.us-iso-east-1.c2s.ic.gov", port: 443, tls: true}},
+		{"aws-iso-b", "us-isob-east-1", Options{}, endpoint{host: "lambda.us-isob-east-1.sc2s.sgov.gov", port: 443, tls: true}},
+		{"aws-eusc", "eusc-de-east-1", Options{}, endpoint{host: "lambda.eusc-de-east-1.amazonaws.eu", port: 443, tls: true}},
+		{"aws", "us-east-1", Options{EndpointURL: "http://127.0.0.1:4566"}, endpoint{host: "127.0.0.1", ip: true, port: 4566}},
+		{"aws", "us-east-1", Options{EndpointURL: "https://[0:0::1]:4566"}, endpoint{host: "::1", ip: true, port: 4566, tls: true}},
+		{"aws", "us-east-1", Options{EndpointURL: "https://Lambda.Internal"}, endpoint{host: "lambda.internal", port: 443, tls: true}},
+		{"aws", "us-east-1", Options{EndpointURL: "http://emulator"}, endpoint{host: "emulator", port: 80}},
+	}
+	for _, test := range tests {
+		got, err := test.opts.endpointOf(arnIn(test.partition, test.region))
+		if err != nil || got != test.want {
+			t.Errorf("%s %s: endpoint %+v, %v, want %+v", test.partition, test.region, got, err, test.want)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	arn := arnIn("aws", "us-east-1")
+	accepted := []lambda.Function{
+		{ARN: arn},
+		{ARN: arn.WithQualifier("prod"), PayloadPassthrough: true, Asynchronous: true, Timeout: lambda.MaxTimeout, CredentialsProfile: "p"},
+		{ARN: arn, RawErrors: true},
+	}
+	for _, f := range accepted {
+		if err := (Options{}).Check(f); err != nil {
+			t.Errorf("Check(%+v) = %v", f, err)
+		}
+	}
+	refused := []struct {
+		f   lambda.Function
+		key string
+		of  string // value
+	}{
+		{lambda.Function{}, lambda.KeyARN, ""},
+		{lambda.Function{ARN: arnIn("aws-cn", "us-east-1")}, lambda.KeyARN, "arn:aws-cn:lambda:us-east-1:123456789012:function:hello"},
+		{lambda.Function{ARN: arnIn("aws", "us-gov-west-1")}, lambda.KeyARN, "arn:aws:lambda:us-gov-west-1:123456789012:function:hello"},
+		{lambda.Function{ARN: arn, RoleARN: "arn:aws:iam::123456789012:role/r"}, lambda.KeyRoleARN, "arn:aws:iam::123456789012:role/r"},
+		{lambda.Function{ARN: arn, ExternalID: "id"}, lambda.KeyExternalID, "id"},
+		{lambda.Function{ARN: arn, URL: true}, lambda.KeyInvokeMode, "url"},
+		{lambda.Function{ARN: arn, Retries: 3}, lambda.KeyRetries, "3"},
+	}
+	for _, test := range refused {
+		for _, opts := range []Options{{}, {EndpointURL: "http://127.0.0.1:4566"}} {
+			mistakes := lambda.Mistakes(opts.Check(test.f))
+			if len(mistakes) != 1 || mistakes[0].Key != lambda.Prefix+test.key || mistakes[0].Value != test.of || mistakes[0].Reason == "" {
+				t.Errorf("Check(%+v) = %v", test.f, mistakes)
+			}
+		}
+	}
+}
+
+func TestCheckTellsPartition(t *testing.T) {
+	err := (Options{}).Check(lambda.Function{ARN: arnIn("aws", "cn-north-1")})
+	if err == nil || !strings.Contains(err.Error(), "region cn-north-1 is in partition aws-cn, not in aws") {
+		t.Errorf("Check = %v", err)
+	}
+}

@@ -1,0 +1,183 @@
+package patch
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
+	"github.com/lambdamesh/lambdamesh/lambda"
+)
+
+// Patcher decides what becomes of Consul's clusters, by one Table. It is
+// immutable, its methods are pure, and their cost does not depend on the Table's
+// size.
+type Patcher struct {
+	table   *lambda.Table
+	options Options
+	targets map[place]target // where the Table's functions are invoked
+}
+
+// place is what of an ARN decides where a function is invoked.
+type place struct{ partition, region string }
+
+func placeOf(f lambda.Function) place { return place{f.ARN.Partition, f.ARN.Region} }
+
+// New makes a Patcher; a nil Table is empty. A function that Options.Check would
+// refuse is no error: its service gets no endpoints.
+func New(table *lambda.Table, opts Options) (*Patcher, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts.Direct = cmp.Or(opts.Direct, DirectAuto)
+	p := &Patcher{table: table, options: opts, targets: map[place]target{}}
+	cas, err := bundle(opts.CAs)
+	if err != nil {
+		return nil, err
+	}
+	for _, service := range table.Services() {
+		at := placeOf(service.Function)
+		if _, done := p.targets[at]; done || service.State != lambda.StateOK {
+			continue
+		}
+		to, err := opts.endpointOf(service.Function.ARN)
+		if err != nil {
+			continue
+		}
+		if p.targets[at], err = newTarget(to, cas); err != nil {
+			return nil, fmt.Errorf("preparing the endpoint in %s: %w", at.region, err)
+		}
+	}
+	return p, nil
+}
+
+// Candidate reports whether a cluster of this name may be patched into an
+// invocation for the proxy as things stand, judged by the name alone.
+func (p *Patcher) Candidate(name string, proxy Proxy) bool {
+	if proxy.Kind == kindMeshGateway || !proxy.clusterMode() {
+		return false
+	}
+	at, ok := parseSNI(name)
+	if !ok {
+		return false
+	}
+	service := p.table.Lookup(at.service)
+	if service == nil || service.State != lambda.StateOK {
+		return false
+	}
+	return proxy.gateway() || proxy.mayBeDirect() && p.allowsDirect(service, at, proxy)
+}
+
+// Cluster decides on one cluster. raw is its encoding as it came from Consul,
+// neither changed nor kept. endpoints tells what is known of an endpoints
+// resource.
+func (p *Patcher) Cluster(name string, raw []byte, proxy Proxy, endpoints func(name string) Endpoints) Verdict {
+	if proxy.Kind == kindMeshGateway {
+		return Verdict{}
+	}
+	at, isService := parseSNI(name)
+	if !isService && !proxy.gateway() {
+		return Verdict{}
+	}
+	shape, ok := readShape(raw)
+	switch {
+	case !ok:
+		return Verdict{}
+	case shape.emptyAddress && proxy.gateway():
+		return p.onGateway(name, at, isService, raw, proxy)
+	case shape.eds && shape.mtls && isService && proxy.mayBeDirect():
+		return p.onDirect(name, at, shape, raw, proxy, endpoints)
+	}
+	return Verdict{}
+}
+
+// onGateway decides on a DNS cluster with an empty address.
+func (p *Patcher) onGateway(name string, at sni, isService bool, raw []byte, proxy Proxy) Verdict {
+	made := &Patch{Path: PathGateway}
+	verdict := Verdict{Patch: made, Keep: true}
+	var service *lambda.Service
+	if isService {
+		made.Service = at.service.String()
+		service = p.table.Lookup(at.service)
+	}
+	switch {
+	case service == nil:
+		made.Reason = "it has no address, and no Meta that makes it a Lambda function"
+	case service.State == lambda.StateDisabled:
+		made.Reason = "it is switched off in its Meta"
+	case service.State != lambda.StateOK:
+		made.Reason = fmt.Sprintf("its state is %s: %s", service.State, strings.Join(service.Errors, "; "))
+	case !proxy.clusterMode():
+		made.Reason = "this Envoy cannot invoke functions: 1.31 or later is needed"
+	default:
+		made.Transit = true
+		p.invoke(made, name, service.Function, raw, proxy)
+		return verdict
+	}
+	made.Cluster = withoutEndpoints(name, raw)
+	return verdict
+}
+
+// onDirect decides on an EDS cluster with a client certificate. An Envoy that
+// cannot invoke keeps Consul's cluster, which it accepts.
+func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy Proxy, endpoints func(string) Endpoints) Verdict {
+	if p.options.Direct == DirectNever || !proxy.clusterMode() {
+		return Verdict{}
+	}
+	verdict := Verdict{Keep: true}
+	service := p.table.Lookup(at.service)
+	if service == nil || service.State != lambda.StateOK || !proxy.direct() {
+		return verdict
+	}
+	if !p.allowsDirect(service, at, proxy) {
+		verdict.Linger = true
+		return verdict
+	}
+	verdict.Watch = cmp.Or(shape.edsName, name)
+	if known := endpoints(verdict.Watch); known != EndpointsNone {
+		verdict.Linger = known == EndpointsSome
+		return verdict
+	}
+	verdict.Patch = &Patch{Path: PathDirect, Service: at.service.String()}
+	p.invoke(verdict.Patch, name, service.Function, raw, proxy)
+	return verdict
+}
+
+// allowsDirect says that nothing but the service's endpoints stands against its
+// direct invocation.
+func (p *Patcher) allowsDirect(service *lambda.Service, at sni, proxy Proxy) bool {
+	switch p.options.Direct {
+	case DirectAutoFailover:
+	case DirectAuto:
+		if service.Fronted {
+			return false
+		}
+	default:
+		return false
+	}
+	own := cmp.Or(proxy.Datacenter, p.options.Datacenter)
+	return own != "" && own == at.datacenter
+}
+
+// invoke fills in the cluster that invokes a function; what is wrong with that
+// makes it a cluster without endpoints, with the reason.
+func (p *Patcher) invoke(made *Patch, name string, f lambda.Function, raw []byte, proxy Proxy) {
+	cluster, err := p.invocation(name, f, raw, proxy)
+	if err != nil {
+		made.Cluster, made.Reason = withoutEndpoints(name, raw), "it cannot be invoked: "+err.Error()
+		return
+	}
+	made.Cluster, made.Form = cluster, FormCluster
+}
+
+func (p *Patcher) invocation(name string, f lambda.Function, raw []byte, proxy Proxy) (*clusterv3.Cluster, error) {
+	if err := p.options.Check(f); err != nil {
+		return nil, err
+	}
+	to, ok := p.targets[placeOf(f)]
+	if !ok {
+		return nil, fmt.Errorf("no endpoint is known in %s", f.ARN.Region)
+	}
+	return invocation(name, raw, f, to, proxy.Version)
+}

@@ -1,0 +1,113 @@
+package patch
+
+import clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
+// The kinds of proxies, in Consul's words. Any other, and none, is unknown.
+const (
+	kindSidecar            = "connect-proxy"
+	kindAPIGateway         = "api-gateway"
+	kindIngressGateway     = "ingress-gateway"
+	kindTerminatingGateway = "terminating-gateway"
+	kindMeshGateway        = "mesh-gateway"
+)
+
+// Proxy is what is known of the Envoy that gets a cluster.
+type Proxy struct {
+	Version    Version
+	Kind       string // Consul's kind of service; empty if unknown
+	Datacenter string // empty if unknown
+
+	// LocalApp says that the proxy has a cluster named local_app, which Consul
+	// gives to sidecars alone.
+	LocalApp bool
+}
+
+// Version is an Envoy's.
+type Version struct{ Major, Minor, Patch uint32 }
+
+// atLeast compares with a release, whatever its patch level.
+func (v Version) atLeast(major, minor uint32) bool {
+	return v.Major > major || v.Major == major && v.Minor >= minor
+}
+
+// clusterMode says that the filters run inside a cluster. The filter as an
+// upstream filter came between Envoy 1.30 and 1.31 (envoyproxy/envoy#32146).
+func (p Proxy) clusterMode() bool { return p.Version.atLeast(1, 31) }
+
+// gateway says that a DNS cluster with an empty address may be changed. It is
+// safe where the kind is unknown, since no Envoy accepts such a cluster.
+func (p Proxy) gateway() bool {
+	switch p.Kind {
+	case kindSidecar, kindAPIGateway, kindIngressGateway, kindMeshGateway:
+		return false
+	}
+	return true
+}
+
+// mayBeDirect says that the proxy is, or may turn out to be, one that invokes a
+// function by itself.
+func (p Proxy) mayBeDirect() bool {
+	return p.Kind != kindTerminatingGateway && p.Kind != kindMeshGateway
+}
+
+// direct says that the proxy is one that invokes a function by itself. Where the
+// kind is unknown, local_app tells a sidecar from a mesh gateway, which has
+// clusters of the same names.
+func (p Proxy) direct() bool {
+	switch p.Kind {
+	case kindSidecar, kindAPIGateway, kindIngressGateway:
+		return true
+	case kindTerminatingGateway, kindMeshGateway:
+		return false
+	}
+	return p.LocalApp
+}
+
+// Endpoints is what is known of the endpoints that Consul lists for a cluster.
+type Endpoints int
+
+// Unhealthy endpoints count as endpoints.
+const (
+	EndpointsUnknown Endpoints = iota
+	EndpointsNone
+	EndpointsSome
+)
+
+// Verdict is what becomes of one cluster. The zero value lets it pass as it came.
+type Verdict struct {
+	// Patch replaces the cluster; nil lets it pass byte for byte.
+	Patch *Patch
+
+	// Watch names the endpoints resource on whose emptiness the verdict depends;
+	// empty for none.
+	Watch string
+
+	// Linger says that a patch which Envoy has may stay for a moment before the
+	// cluster passes as it came: a gateway has begun to front the service, and may
+	// not be ready before its callers are.
+	Linger bool
+
+	// Keep says that another Patcher, or more knowledge of the proxy, may decide
+	// otherwise on this cluster.
+	Keep bool
+}
+
+// The forms and paths of a Patch.
+const (
+	FormCluster = "cluster"
+	PathGateway = "gateway"
+	PathDirect  = "direct"
+)
+
+// Patch is a cluster in place of Consul's, of the same name.
+type Patch struct {
+	Cluster *clusterv3.Cluster // shares messages with other clusters: not to be changed
+
+	// Transit says that calls of other proxies pass through it: on a gateway.
+	Transit bool
+
+	Service string // for people: the service it belongs to; empty if it is nobody's
+	Form    string // for people: FormCluster, or empty for a cluster without endpoints
+	Path    string // for people: PathGateway or PathDirect
+	Reason  string // for people: why it is a cluster without endpoints
+}
