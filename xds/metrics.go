@@ -1,0 +1,56 @@
+package xds
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics counts what the streams do. No label names a proxy or a service: their
+// number has no bound.
+type metrics struct {
+	pushes *prometheus.CounterVec
+	nacks  *prometheus.CounterVec
+}
+
+func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
+	m := &metrics{
+		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lambdamesh_xds_pushes_total",
+			Help: "Responses sent to Envoys, by type of resource and by what caused them.",
+		}, []string{"type", "cause"}),
+		nacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lambdamesh_xds_nacks_total",
+			Help: "Responses that Envoys refused, by type of resource and by whether one of lambdamesh's was in them.",
+		}, []string{"type", "ours"}),
+	}
+	if registry == nil {
+		return m
+	}
+	registry.MustRegister(m.pushes, m.nacks,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lambdamesh_xds_streams",
+			Help: "Envoys that are connected.",
+		}, func() float64 { return float64(len(server.Proxies())) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        "lambdamesh_patched_resources",
+			Help:        "Resources that connected Envoys have in a form of lambdamesh's, by type.",
+			ConstLabels: prometheus.Labels{"type": "cluster"},
+		}, func() float64 {
+			n := 0
+			for _, proxy := range server.Proxies() {
+				n += len(proxy.Patched)
+			}
+			return float64(n)
+		}),
+	)
+	return m
+}
+
+func (m *metrics) pushed(p push) {
+	m.pushes.WithLabelValues(shortType(p.typeURL), string(p.cause)).Inc()
+}
+
+func (m *metrics) refused(typeURL string, ours bool) {
+	m.nacks.WithLabelValues(shortType(typeURL), strconv.FormatBool(ours)).Inc()
+}

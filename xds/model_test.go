@@ -1,0 +1,403 @@
+package xds
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"pgregory.net/rapid"
+
+	"github.com/lambdamesh/lambdamesh/internal/recorder"
+)
+
+// testPatcher patches EDS clusters named fn-... that are in its table while they
+// have no endpoints, as direct invocation does, and DNS clusters whatever is in
+// the table, as on a gateway. A fronted function's patch lingers.
+type testPatcher struct {
+	table   map[string]string // name to what the patch says
+	fronted map[string]bool
+}
+
+func (p testPatcher) Candidate(name string, _ Proxy) bool { return p.table[name] != "" }
+
+func (p testPatcher) Cluster(name string, raw []byte, _ Proxy, endpoints func(string) Endpoints) Verdict {
+	var c clusterv3.Cluster
+	if err := proto.Unmarshal(raw, &c); err != nil {
+		panic(err)
+	}
+	switch {
+	case c.GetType() == clusterv3.Cluster_LOGICAL_DNS:
+		patch := p.patch(&c)
+		patch.Transit = true
+		return Verdict{Keep: true, Patch: patch}
+	case !strings.HasPrefix(name, "fn-"):
+		return Verdict{}
+	case p.table[name] == "":
+		return Verdict{Keep: true}
+	case p.fronted[name]:
+		return Verdict{Keep: true, Linger: true}
+	case endpoints(name) == EndpointsNone:
+		return Verdict{Keep: true, Watch: name, Patch: p.patch(&c)}
+	}
+	return Verdict{Keep: true, Watch: name}
+}
+
+func (p testPatcher) patch(c *clusterv3.Cluster) *Patch {
+	return &Patch{Cluster: &clusterv3.Cluster{
+		Name:                 c.GetName(),
+		AltStatName:          p.table[c.GetName()],
+		ConnectTimeout:       c.GetConnectTimeout(),
+		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+	}}
+}
+
+// world is an Envoy, a session and a Consul, with what is on its way between them.
+type world struct {
+	t       *rapid.T
+	consul  *modelConsul
+	envoy   *modelEnvoy
+	session *session
+	patcher testPatcher
+
+	toEnvoy  []*response
+	toConsul []*discoveryv3.DeltaDiscoveryRequest
+
+	wire *recorder.Conversation // Envoy's stream, as seen on the wire
+}
+
+var (
+	modelClusters  = []string{"fn-a", "fn-b", "fn-c", "plain-a", "plain-b", "dns-a"}
+	modelListeners = []string{"l-a", "l-b"}
+)
+
+func newWorld(t *rapid.T) *world {
+	w := &world{
+		t: t, consul: newModelConsul(), envoy: newModelEnvoy(),
+		patcher: testPatcher{table: map[string]string{}, fronted: map[string]bool{}},
+	}
+	for _, name := range modelClusters {
+		w.consul.set(typeEndpoint, name, assignment(name, 0))
+	}
+	for _, name := range modelListeners {
+		w.consul.set(typeRoute, "route-"+name, []byte("r0"))
+	}
+	w.connect()
+	return w
+}
+
+// connect begins a stream of Envoy's, as after a restart of lambdamesh.
+func (w *world) connect() {
+	w.session = newSession(&corev3.Node{Id: "model"}, Proxy{}, w.patcher.clone())
+	w.toEnvoy = nil
+	w.wire = recorder.NewConversation()
+	w.attach()
+	w.envoy.connect()
+}
+
+func (w *world) attach() {
+	w.consul.reset()
+	w.toConsul = nil
+	w.session.onAttached()
+	w.drain()
+}
+
+func (w *world) lose() {
+	if !w.session.attached {
+		return
+	}
+	w.session.onLost()
+	w.consul.reset()
+	w.toConsul = nil
+	w.drain()
+}
+
+func (p testPatcher) clone() testPatcher {
+	return testPatcher{table: maps.Clone(p.table), fronted: maps.Clone(p.fronted)}
+}
+
+// drain takes what the session wants sent.
+func (w *world) drain() {
+	for _, p := range w.session.down {
+		resp, err := parseResponse(p.frame())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.toEnvoy = append(w.toEnvoy, resp)
+		var decoded discoveryv3.DeltaDiscoveryResponse
+		if err := proto.Unmarshal(p.frame(), &decoded); err != nil {
+			w.t.Fatal(err)
+		}
+		w.wire.AddResponse(&decoded)
+	}
+	w.toConsul = append(w.toConsul, w.session.up...)
+	w.session.down, w.session.up = nil, nil
+}
+
+// deliver moves one message; it reports false if there was none.
+func (w *world) deliver(queue string) bool {
+	switch queue {
+	case "envoy to relay":
+		if len(w.envoy.out) == 0 {
+			return false
+		}
+		req := w.envoy.out[0]
+		w.envoy.out = w.envoy.out[1:]
+		w.wire.AddRequest(req)
+		w.session.onRequest(req)
+	case "relay to envoy":
+		if len(w.toEnvoy) == 0 {
+			return false
+		}
+		resp := w.toEnvoy[0]
+		w.toEnvoy = w.toEnvoy[1:]
+		w.envoy.recv(resp)
+	case "relay to consul":
+		if len(w.toConsul) == 0 {
+			return false
+		}
+		req := w.toConsul[0]
+		w.toConsul = w.toConsul[1:]
+		w.consul.recv(req)
+	case "consul to relay":
+		if len(w.consul.out) == 0 || !w.session.attached {
+			return false
+		}
+		resp, err := parseResponse(w.consul.out[0].frame())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.consul.out = w.consul.out[1:]
+		w.session.onResponse(resp)
+	}
+	w.drain()
+	return true
+}
+
+var queues = []string{"envoy to relay", "relay to envoy", "relay to consul", "consul to relay"}
+
+// quiesce lets everything happen that is on its way, and all timers fire.
+func (w *world) quiesce() {
+	if !w.session.attached {
+		w.attach()
+	}
+	for range 10_000 {
+		moved := false
+		for _, q := range queues {
+			moved = w.deliver(q) || moved
+		}
+		if moved {
+			continue
+		}
+		switch {
+		case w.session.holding != nil:
+			w.session.onHoldExpired()
+		case w.session.parting != nil:
+			w.session.onParted()
+		case w.session.wantsTicks():
+			w.session.onTick()
+		case w.session.wantsReattach():
+			w.lose()
+			w.attach()
+		case slices.ContainsFunc(slices.Collect(maps.Values(w.consul.types)), func(t *modelConsulType) bool { return t.refused }):
+			// Consul repeats what was refused at the next request of any type.
+			w.toConsul = append(w.toConsul, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster})
+		case w.session.refused():
+			w.envoy.out = append(w.envoy.out, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster})
+		default:
+			return
+		}
+		w.drain()
+	}
+	w.t.Fatal("the streams never come to rest")
+}
+
+// refused reports whether something of Consul's waits for Envoy's next request.
+func (s *session) refused() bool {
+	for _, t := range s.types {
+		for _, r := range t.rejected {
+			if !isPatched(r.version) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// check compares what Envoy has with what it is to have.
+func (w *world) check() {
+	t := w.t
+	for _, v := range recorder.Check(w.wire.Snapshot()) {
+		t.Errorf("on the wire: %v", v)
+	}
+	for _, v := range recorder.Settled(w.wire.Snapshot()) {
+		t.Errorf("on the wire, at rest: %v", v)
+	}
+	for _, err := range append(w.consul.errs, w.envoy.errs...) {
+		t.Error(err)
+	}
+	for url, ct := range w.consul.types {
+		if ct.pending != "" {
+			t.Errorf("consul's response %s of %s was never answered", ct.pending, shortType(url))
+		}
+	}
+	if n := len(w.session.pending); n != 0 {
+		t.Errorf("%d responses are taken for unanswered", n)
+	}
+	want := map[string]string{}
+	for name, res := range w.consul.mesh[typeCluster] {
+		want[name] = res.version
+		v := w.patcher.Cluster(name, res.body, Proxy{}, func(name string) Endpoints {
+			return endpointsOf(w.consul.mesh[typeEndpoint][name].body)
+		})
+		if v.Patch != nil {
+			body, _ := proto.MarshalOptions{Deterministic: true}.Marshal(v.Patch.Cluster)
+			want[name] = patchedVersion(res.version, body)
+		}
+	}
+	same(t, "clusters", w.envoy.state[typeCluster], want)
+	endpoints := map[string]string{}
+	for name, version := range want {
+		if !isPatched(version) {
+			endpoints[name] = w.consul.mesh[typeEndpoint][name].version
+		}
+	}
+	same(t, "endpoints", w.envoy.state[typeEndpoint], endpoints)
+	if len(w.envoy.warming) > 0 {
+		t.Errorf("clusters still warm: %v", w.envoy.warming)
+	}
+	listeners, routes := map[string]string{}, map[string]string{}
+	for name, res := range w.consul.mesh[typeListener] {
+		listeners[name] = res.version
+		routes["route-"+name] = w.consul.mesh[typeRoute]["route-"+name].version
+	}
+	same(t, "listeners", w.envoy.state[typeListener], listeners)
+	same(t, "routes", w.envoy.state[typeRoute], routes)
+	for name, h := range w.session.held {
+		if len(h.watchers) == 0 {
+			t.Errorf("endpoints %s are held for nobody", name)
+		}
+	}
+}
+
+func same(t *rapid.T, what string, got, want map[string]string) {
+	if !maps.Equal(got, want) {
+		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}
+
+// TestModel plays random histories and checks that they end well.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		cluster := rapid.SampledFrom(modelClusters)
+		function := rapid.SampledFrom(modelClusters[:3])
+		listener := rapid.SampledFrom(modelListeners)
+		small := rapid.IntRange(0, 3)
+		t.Repeat(map[string]func(*rapid.T){
+			"deliver": func(t *rapid.T) {
+				w.t = t
+				w.deliver(rapid.SampledFrom(queues).Draw(t, "queue"))
+			},
+			"deliver more": func(t *rapid.T) {
+				w.t = t
+				for range rapid.IntRange(1, 12).Draw(t, "n") {
+					for _, q := range queues {
+						w.deliver(q)
+					}
+				}
+			},
+			"set cluster": func(t *rapid.T) {
+				name := cluster.Draw(t, "name")
+				w.consul.set(typeCluster, name, modelCluster(name, small.Draw(t, "content")))
+			},
+			"remove cluster": func(t *rapid.T) {
+				w.consul.set(typeCluster, cluster.Draw(t, "name"), nil)
+			},
+			"set endpoints": func(t *rapid.T) {
+				name := cluster.Draw(t, "name")
+				w.consul.set(typeEndpoint, name, assignment(name, small.Draw(t, "count")))
+			},
+			"set listener": func(t *rapid.T) {
+				name := listener.Draw(t, "name")
+				w.consul.set(typeListener, name, []byte{byte('a' + small.Draw(t, "content"))})
+			},
+			"remove listener": func(t *rapid.T) {
+				w.consul.set(typeListener, listener.Draw(t, "name"), nil)
+			},
+			"set route": func(t *rapid.T) {
+				name := listener.Draw(t, "name")
+				w.consul.set(typeRoute, "route-"+name, []byte{byte('a' + small.Draw(t, "content"))})
+			},
+			"table": func(t *rapid.T) {
+				name := function.Draw(t, "name")
+				w.patcher.table[name] = []string{"", "arn-1", "arn-2"}[rapid.IntRange(0, 2).Draw(t, "arn")]
+				w.patcher.fronted[name] = rapid.Bool().Draw(t, "fronted")
+				w.session.onPatcher(w.patcher.clone())
+				w.drain()
+			},
+			"envoy refuses": func(*rapid.T) { w.envoy.refuses = true },
+			"hold expires":  func(*rapid.T) { w.session.onHoldExpired(); w.drain() },
+			"part":          func(*rapid.T) { w.session.onParted(); w.drain() },
+			"tick":          func(*rapid.T) { w.session.onTick(); w.drain() },
+			"reread": func(*rapid.T) {
+				if w.session.wantsReattach() {
+					w.lose()
+					w.attach()
+				}
+			},
+			"lose consul": func(*rapid.T) { w.lose() },
+			"attach": func(*rapid.T) {
+				if !w.session.attached {
+					w.attach()
+				}
+			},
+			"envoy reconnects": func(*rapid.T) { w.connect() },
+			"quiesce":          func(t *rapid.T) { w.t = t; w.quiesce(); w.check() },
+		})
+		w.t = t
+		w.quiesce()
+		w.check()
+	})
+}
+
+// modelCluster is a cluster whose content varies: DNS for dns-..., else EDS.
+func modelCluster(name string, content int) []byte {
+	c := &clusterv3.Cluster{
+		Name:                 name,
+		ConnectTimeout:       durationpb.New(time.Duration(content+1) * time.Second),
+		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
+	}
+	if strings.HasPrefix(name, "dns-") {
+		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_LOGICAL_DNS}
+	}
+	return mustMarshal(c)
+}
+
+// assignment lists so many endpoints.
+func assignment(name string, count int) []byte {
+	a := &endpointv3.ClusterLoadAssignment{ClusterName: name}
+	for i := range count {
+		a.Endpoints = append(a.Endpoints, &endpointv3.LocalityLbEndpoints{
+			LbEndpoints: []*endpointv3.LbEndpoint{{HealthStatus: corev3.HealthStatus_UNHEALTHY}},
+			Priority:    uint32(i),
+		})
+	}
+	return mustMarshal(a)
+}
+
+func mustMarshal(m proto.Message) []byte {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprint(err))
+	}
+	return b
+}

@@ -1,0 +1,82 @@
+package xds
+
+import clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
+// Proxy is what is known of the Envoy at the end of a stream.
+type Proxy struct {
+	ID       string  // Node.id: the proxy's service ID in Consul
+	NodeName string  // metadata.node_name; empty where the bootstrap names none
+	Version  Version // Node.user_agent_build_version
+
+	Kind       string // Consul's kind of service (connect-proxy, terminating-gateway, ...); empty if unknown
+	Datacenter string // where the catalog has it; empty if unknown
+
+	// LocalApp says that the stream has carried a cluster named local_app, which
+	// Consul gives to sidecars alone.
+	LocalApp bool
+}
+
+// Version is an Envoy's.
+type Version struct{ Major, Minor, Patch uint32 }
+
+// AtLeast compares with a release, whatever its patch level.
+func (v Version) AtLeast(major, minor uint32) bool {
+	return v.Major > major || v.Major == major && v.Minor >= minor
+}
+
+// Endpoints is what is known of the endpoints that Consul lists for a cluster.
+type Endpoints int
+
+// Unhealthy endpoints count as endpoints.
+const (
+	EndpointsUnknown Endpoints = iota
+	EndpointsNone
+	EndpointsSome
+)
+
+// Patcher decides what becomes of Consul's clusters. A Patcher is immutable and
+// its methods are pure: the same arguments give the same answer. When what it
+// decides from changes, the server is given a new one (Server.SetPatcher).
+type Patcher interface {
+	// Candidate reports whether a cluster of this name may be patched for the
+	// proxy as things stand, judged by the name alone.
+	Candidate(name string, proxy Proxy) bool
+
+	// Cluster decides on one cluster. raw is Consul's encoding of it, not to be
+	// changed or kept. endpoints tells what is known of an endpoints resource.
+	Cluster(name string, raw []byte, proxy Proxy, endpoints func(name string) Endpoints) Verdict
+}
+
+// Verdict is what becomes of one cluster. The zero value lets it pass as it came.
+type Verdict struct {
+	// Patch replaces the cluster; nil lets it pass byte for byte.
+	Patch *Patch
+
+	// Watch names the endpoints resource on whose emptiness the verdict depends;
+	// empty for none. The relay sees to it that they are known.
+	Watch string
+
+	// Linger says that the cluster is to pass as it came, but that a patch which
+	// Envoy has goes on serving calls: it is kept for a moment (Config.Linger), until
+	// what Consul's form leads to is ready.
+	Linger bool
+
+	// Keep says that another Patcher may decide otherwise on this cluster, so that
+	// Consul's form of it has to be remembered.
+	Keep bool
+}
+
+// Patch is a cluster in place of Consul's, of the same name.
+type Patch struct {
+	Cluster *clusterv3.Cluster
+
+	// Transit says that calls of other proxies pass through the cluster. When Consul
+	// removes it, it goes a moment later (half of Config.Linger), when those have been
+	// told as well.
+	Transit bool
+
+	Service string // for people: the service it belongs to; empty if it is nobody's
+	Form    string // for people: cluster, listener, or empty for a cluster without endpoints
+	Path    string // for people: gateway, direct
+	Reason  string // for people: why it is a cluster without endpoints
+}

@@ -1,0 +1,50 @@
+package xds
+
+// onResponse takes a response of Consul's. It is answered exactly once: by us if
+// nothing of it concerns Envoy, else when Envoy answers.
+func (s *session) onResponse(resp *response) {
+	t := s.typed(resp.typeURL)
+	t.answered = true
+	switch resp.typeURL {
+	case typeCluster:
+		s.onClusters(resp)
+	case typeEndpoint:
+		s.onEndpoints(resp)
+	default:
+		out := &response{typeURL: resp.typeURL, removed: resp.removed, rest: resp.rest}
+		for _, res := range resp.resources {
+			if t.due(res) {
+				out.resources = append(out.resources, res)
+			}
+		}
+		s.pass(resp, out)
+	}
+	s.settle()
+}
+
+// due reports whether Envoy is to get a resource of Consul's. Consul sends an
+// unchanged version on purpose where Envoy needs it to warm its parent, so such a
+// repeat is kept back only if we caused it and Envoy does not need it.
+func (t *typeState) due(res resource) bool {
+	if !t.subscribed(res.name) {
+		return false
+	}
+	unchanged := t.has[res.name] == res.version
+	if t.wildcard {
+		return !unchanged
+	}
+	repeat := t.repeats[res.name]
+	delete(t.repeats, res.name)
+	return !unchanged || !repeat || t.needs[res.name]
+}
+
+// pass sends Envoy what is left of a response of Consul's. If nothing is left, or
+// Consul only says once more that it has nothing, we acknowledge it ourselves.
+func (s *session) pass(resp, left *response) {
+	t := s.typed(resp.typeURL)
+	if len(left.resources)+len(left.removed) == 0 && (len(resp.resources) > 0 || t.served || !t.asked) {
+		s.acknowledge(resp)
+		return
+	}
+	s.forward(left, resp.nonce, causeConsul)
+}

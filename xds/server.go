@@ -1,0 +1,201 @@
+package xds
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+)
+
+// Server is the xDS server. Make it with NewServer.
+type Server struct {
+	cfg      Config
+	metrics  *metrics
+	rereads  *rate.Limiter
+	patchers patcherBox
+	readers  sync.WaitGroup // the goroutines that read from Envoys
+
+	draining chan struct{} // closed by Drain, after drainOver is set
+
+	mu        sync.Mutex
+	streams   map[*stream]struct{}
+	drainOver time.Duration
+}
+
+// NewServer makes a Server. It answers nobody before the first SetPatcher.
+func NewServer(cfg Config) *Server {
+	s := &Server{
+		cfg:     cfg.withDefaults(),
+		rereads: rate.NewLimiter(rereadRate, rereadRate),
+		streams: map[*stream]struct{}{},
+
+		draining: make(chan struct{}),
+	}
+	s.patchers.changed = make(chan struct{})
+	s.metrics = newMetrics(cfg.Registry, s)
+	return s
+}
+
+// ServerOptions are what a grpc.Server must be made with to carry this Server:
+// frames that need not be decoded, Consul's limits, and pings that find out
+// within a minute that an Envoy is gone.
+func (s *Server) ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(s.cfg.MaxMessageSize),
+		grpc.MaxSendMsgSize(s.cfg.MaxMessageSize),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	}
+}
+
+// Register adds the Aggregated Discovery Service to a grpc.Server.
+func (s *Server) Register(g grpc.ServiceRegistrar) {
+	g.RegisterService(&grpc.ServiceDesc{
+		ServiceName: "envoy.service.discovery.v3.AggregatedDiscoveryService",
+		HandlerType: (*any)(nil),
+		Streams: []grpc.StreamDesc{
+			{
+				StreamName: "DeltaAggregatedResources", Handler: s.handle,
+				ServerStreams: true, ClientStreams: true,
+			},
+			{
+				StreamName: "StreamAggregatedResources", Handler: refuseStateOfTheWorld,
+				ServerStreams: true, ClientStreams: true,
+			},
+		},
+	}, s)
+}
+
+// Wait returns when no goroutine of a stream is left. Call it after the
+// grpc.Server has stopped.
+func (s *Server) Wait() { s.readers.Wait() }
+
+// Drain ends the streams of all Envoys, connected and to come, each at a random
+// moment within the time given, so that they do not all knock at the next server
+// at once. It does not wait for them. Call it once.
+func (s *Server) Drain(over time.Duration) {
+	s.mu.Lock()
+	s.drainOver = over
+	s.mu.Unlock()
+	close(s.draining)
+}
+
+func (s *Server) leaveAfter() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return rand.N(s.drainOver + 1)
+}
+
+// handle serves one Envoy. A bug that panics ends that Envoy's stream, not the
+// process: Envoy keeps what it has and connects again.
+func (s *Server) handle(_ any, down grpc.ServerStream) (err error) {
+	st := &stream{server: s, down: down, log: s.cfg.Log}
+	defer func() {
+		if p := recover(); p != nil {
+			st.log.Error("panic in a stream", "panic", p, "stack", string(debug.Stack()))
+			err = status.Error(codes.Internal, "lambdamesh failed on this stream, see its log")
+		}
+	}()
+	return st.serve(down.Context())
+}
+
+func refuseStateOfTheWorld(any, grpc.ServerStream) error {
+	return status.Error(codes.Unimplemented,
+		"lambdamesh speaks the delta variant of xDS only: use api_type DELTA_GRPC, as in the bootstrap that Consul makes")
+}
+
+// SetPatcher puts a Patcher in force for all streams, connected and to come. It
+// does not wait for them.
+func (s *Server) SetPatcher(p Patcher) { s.patchers.set(p) }
+
+// Proxies lists the connected Envoys, sorted by ID.
+func (s *Server) Proxies() []ProxyState {
+	s.mu.Lock()
+	states := make([]ProxyState, 0, len(s.streams))
+	for st := range s.streams {
+		states = append(states, *st.state.Load())
+	}
+	s.mu.Unlock()
+	slices.SortFunc(states, func(a, b ProxyState) int { return cmp.Compare(a.ID, b.ID) })
+	return states
+}
+
+func (s *Server) add(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[st] = struct{}{}
+}
+
+func (s *Server) remove(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, st)
+}
+
+// firstPatcher waits for a Patcher: without one, an answer would be Consul's
+// unpatched one. An Envoy that is told Unavailable keeps what it has.
+func (s *Server) firstPatcher(ctx context.Context) (Patcher, <-chan struct{}, error) {
+	timeout := time.NewTimer(s.cfg.TableWait)
+	defer timeout.Stop()
+	for {
+		p, changed := s.patchers.get()
+		if p != nil {
+			return p, changed, nil
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			return nil, nil, status.Error(codes.Unavailable,
+				"lambdamesh has not read the Lambda services from Consul yet, see its /readyz")
+		case <-ctx.Done():
+			return nil, nil, status.FromContextError(ctx.Err()).Err()
+		}
+	}
+}
+
+// identify puts together what the Node and the catalog say of an Envoy.
+func (s *Server) identify(ctx context.Context, node *corev3.Node) Proxy {
+	version := node.GetUserAgentBuildVersion().GetVersion()
+	identity := s.cfg.Identify(ctx, node)
+	return Proxy{
+		ID:         node.GetId(),
+		NodeName:   node.GetMetadata().GetFields()["node_name"].GetStringValue(),
+		Version:    Version{version.GetMajorNumber(), version.GetMinorNumber(), version.GetPatch()},
+		Kind:       identity.Kind,
+		Datacenter: identity.Datacenter,
+	}
+}
+
+// patcherBox holds the Patcher in force. Only the newest counts; a reader that was
+// busy meanwhile misses none but those.
+type patcherBox struct {
+	mu      sync.Mutex
+	patcher Patcher
+	changed chan struct{} // closed by the next set
+}
+
+// get is the Patcher in force, and a channel that is closed when it no longer is.
+func (b *patcherBox) get() (Patcher, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.patcher, b.changed
+}
+
+func (b *patcherBox) set(p Patcher) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.patcher = p
+	close(b.changed)
+	b.changed = make(chan struct{})
+}

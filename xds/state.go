@@ -1,0 +1,50 @@
+package xds
+
+import (
+	"cmp"
+	"slices"
+)
+
+// ProxyState is one connected Envoy, for people.
+type ProxyState struct {
+	ID       string
+	Kind     string
+	Version  Version
+	Patched  []PatchedState  // sorted by service
+	Rejected []RejectedState // sorted by resource
+}
+
+// PatchedState is one cluster that an Envoy has in a form of ours.
+type PatchedState struct {
+	Cluster string
+	Service string
+	Form    string
+	Path    string
+	Reason  string
+}
+
+// RejectedState is a resource that an Envoy refused, in Envoy's own words.
+type RejectedState struct {
+	Resource string
+	Error    string
+}
+
+// state describes the session for people.
+func (s *session) state() ProxyState {
+	state := ProxyState{ID: s.proxy.ID, Kind: s.proxy.Kind, Version: s.proxy.Version}
+	for _, name := range sortedKeys(s.clusters) {
+		if p := s.clusters[name].patch; p != nil {
+			state.Patched = append(state.Patched, PatchedState{
+				Cluster: name, Service: p.Service, Form: p.Form, Path: p.Path, Reason: p.Reason,
+			})
+		}
+	}
+	slices.SortStableFunc(state.Patched, func(a, b PatchedState) int { return cmp.Compare(a.Service, b.Service) })
+	for _, url := range s.order {
+		t := s.types[url]
+		for _, name := range sortedKeys(t.rejected) {
+			state.Rejected = append(state.Rejected, RejectedState{Resource: name, Error: t.rejected[name].text})
+		}
+	}
+	return state
+}

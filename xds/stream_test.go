@@ -1,0 +1,368 @@
+package xds_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/lambdamesh/lambdamesh/xds"
+)
+
+const (
+	clusterType  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
+)
+
+// fakeConsul is an xDS server whose every step a test decides: what a real one
+// does not do on demand.
+type fakeConsul struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+	streams chan *fakeStream
+}
+
+// fakeStream is one stream at the fake. end ends it.
+type fakeStream struct {
+	discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
+	requests chan *discoveryv3.DeltaDiscoveryRequest
+	end      chan error
+}
+
+func (f *fakeConsul) DeltaAggregatedResources(s discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	st := &fakeStream{s, make(chan *discoveryv3.DeltaDiscoveryRequest, 100), make(chan error, 1)}
+	go func() {
+		for {
+			req, err := s.Recv()
+			if err != nil {
+				return
+			}
+			st.requests <- req
+		}
+	}()
+	f.streams <- st
+	select {
+	case err := <-st.end:
+		return err
+	case <-s.Context().Done():
+		return s.Context().Err()
+	}
+}
+
+// rig is an Envoy's end of a connection to a Server in front of a fake Consul.
+type rig struct {
+	t      *testing.T
+	server *xds.Server
+	consul *fakeConsul
+	envoy  discoveryv3.AggregatedDiscoveryServiceClient
+}
+
+func newRig(t *testing.T, cfg xds.Config) *rig {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	consul := &fakeConsul{streams: make(chan *fakeStream, 10)}
+	upstream := grpc.NewServer()
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(upstream, consul)
+	cfg.Upstream = dial(t, listen(t, upstream))
+	server := xds.NewServer(cfg)
+	down := grpc.NewServer(server.ServerOptions()...)
+	server.Register(down)
+	conn := dial(t, listen(t, down))
+	t.Cleanup(server.Wait)
+	return &rig{t, server, consul, discoveryv3.NewAggregatedDiscoveryServiceClient(conn)}
+}
+
+func listen(t *testing.T, server *grpc.Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done sync.WaitGroup
+	done.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() { server.Stop(); done.Wait() })
+	return l.Addr().String()
+}
+
+func dial(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// connect opens Envoy's stream and sends the first clusters request on it.
+func (r *rig) connect(ctx context.Context, versions map[string]string) discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient {
+	r.t.Helper()
+	stream, err := r.envoy.DeltaAggregatedResources(ctx)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	err = stream.Send(&discoveryv3.DeltaDiscoveryRequest{
+		Node: &corev3.Node{Id: "web-1", Extensions: []*corev3.Extension{{Name: "many"}}}, TypeUrl: clusterType,
+		InitialResourceVersions: versions,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return stream
+}
+
+func (r *rig) upstream() *fakeStream {
+	r.t.Helper()
+	select {
+	case s := <-r.consul.streams:
+		return s
+	case <-r.t.Context().Done():
+	case <-time.After(20 * time.Second):
+	}
+	r.t.Fatal("no stream reached consul")
+	return nil
+}
+
+func (s *fakeStream) next(t *testing.T) *discoveryv3.DeltaDiscoveryRequest {
+	t.Helper()
+	select {
+	case req := <-s.requests:
+		return req
+	case <-time.After(20 * time.Second):
+		t.Fatal("no request reached consul")
+		return nil
+	}
+}
+
+func clusters(t *testing.T, nonce string, named ...string) *discoveryv3.DeltaDiscoveryResponse {
+	t.Helper()
+	resp := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: clusterType, Nonce: nonce}
+	for _, name := range named {
+		body, err := anypb.New(&clusterv3.Cluster{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Resources = append(resp.Resources, &discoveryv3.Resource{Name: name, Version: "v1", Resource: body})
+	}
+	return resp
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// namePatcher patches clusters by name: a prefix fn- gets the alt_stat_name.
+type namePatcher string
+
+func (p namePatcher) Candidate(name string, _ xds.Proxy) bool { return strings.HasPrefix(name, "fn-") }
+
+func (p namePatcher) Cluster(name string, _ []byte, _ xds.Proxy, _ func(string) xds.Endpoints) xds.Verdict {
+	if !strings.HasPrefix(name, "fn-") || p == "" {
+		return xds.Verdict{Keep: strings.HasPrefix(name, "fn-")}
+	}
+	return xds.Verdict{Keep: true, Patch: &xds.Patch{
+		Cluster: &clusterv3.Cluster{Name: name, AltStatName: string(p)}, Service: name, Form: "cluster",
+	}}
+}
+
+func TestNoAnswerBeforeTheFirstTable(t *testing.T) {
+	r := newRig(t, xds.Config{TableWait: 20 * time.Millisecond})
+	_, err := r.connect(t.Context(), nil).Recv()
+	if status.Code(err) != codes.Unavailable {
+		t.Fatalf("got %v, want Unavailable", err)
+	}
+	if len(r.consul.streams) != 0 {
+		t.Fatal("consul was asked before there was a table")
+	}
+}
+
+func TestOnlyTheTokenOfEnvoyGoesUp(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(namePatcher(""))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-consul-token", "envoys-own", "x-other", "no")
+	r.connect(ctx, nil)
+	up := r.upstream()
+	md, _ := metadata.FromIncomingContext(up.Context())
+	if got := md.Get("x-consul-token"); len(got) != 1 || got[0] != "envoys-own" {
+		t.Errorf("token: %v", got)
+	}
+	if got := md.Get("x-other"); got != nil {
+		t.Errorf("other metadata went up: %v", got)
+	}
+	if node := up.next(t).GetNode(); node.GetId() != "web-1" || len(node.GetExtensions()) != 0 {
+		t.Errorf("node: %v", node)
+	}
+}
+
+func TestRefusalsOfConsulReachEnvoyUnchanged(t *testing.T) {
+	for _, code := range []codes.Code{codes.PermissionDenied, codes.Unauthenticated, codes.InvalidArgument, codes.Unimplemented} {
+		r := newRig(t, xds.Config{})
+		r.server.SetPatcher(namePatcher(""))
+		envoy := r.connect(t.Context(), nil)
+		r.upstream().end <- status.Error(code, "in consul's words")
+		_, err := envoy.Recv()
+		if status.Code(err) != code || status.Convert(err).Message() != "in consul's words" {
+			t.Errorf("%v: got %v", code, err)
+		}
+	}
+}
+
+func TestStateOfTheWorldIsRefused(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	stream, err := r.envoy.StreamAggregatedResources(t.Context())
+	must(t, err)
+	_ = stream.Send(&discoveryv3.DiscoveryRequest{TypeUrl: clusterType}) // the stream may have ended by now
+	_, err = stream.Recv()
+	if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "delta") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// TestLossOfConsulIsInvisible ends Consul's stream in each way that a new attempt
+// may mend. Envoy's stream stays, and what it has is not sent again.
+func TestLossOfConsulIsInvisible(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(namePatcher("one"))
+	envoy := r.connect(t.Context(), nil)
+	up := r.upstream()
+	up.next(t)
+	must(t, up.Send(clusters(t, "c1", "fn-a", "plain")))
+	resp, err := envoy.Recv()
+	must(t, err)
+	versions := map[string]string{}
+	for _, res := range resp.GetResources() {
+		versions[res.GetName()] = res.GetVersion()
+	}
+	if versions["plain"] != "v1" || !strings.HasPrefix(versions["fn-a"], "v1+lm1.") {
+		t.Fatalf("versions %v", versions)
+	}
+	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: clusterType, ResponseNonce: resp.GetNonce()}))
+	if got := up.next(t).GetResponseNonce(); got != "c1" {
+		t.Fatalf("consul was answered with nonce %q", got)
+	}
+	for _, end := range []error{
+		status.Error(codes.ResourceExhausted, "drained"), status.Error(codes.Unavailable, "gone"),
+		status.Error(codes.Internal, "broken"), status.Error(codes.Aborted, "acl"), nil,
+	} {
+		up.end <- end
+		up = r.upstream()
+		first := up.next(t)
+		if first.GetNode().GetId() != "web-1" {
+			t.Errorf("after %v: no node", end)
+		}
+		want := map[string]string{"fn-a": "", "plain": "v1"}
+		for name, version := range want {
+			if got, ok := first.GetInitialResourceVersions()[name]; !ok || got != version {
+				t.Errorf("after %v: initial version of %s is %q", end, name, got)
+			}
+		}
+		must(t, up.Send(clusters(t, "again", "fn-a")))
+		if got := up.next(t).GetResponseNonce(); got != "again" {
+			t.Fatalf("after %v: what envoy has was not acknowledged for it, but %q", end, got)
+		}
+	}
+	// Proof that nothing was on its way to Envoy: the next thing it hears is new.
+	must(t, up.Send(clusters(t, "c9", "new")))
+	resp, err = envoy.Recv()
+	must(t, err)
+	if len(resp.GetResources()) != 1 || resp.GetResources()[0].GetName() != "new" {
+		t.Fatalf("envoy was sent %v", resp)
+	}
+}
+
+// TestTableReachesEnvoyWithoutConsul changes the table of a connected Envoy.
+func TestTableReachesEnvoyWithoutConsul(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(namePatcher(""))
+	envoy := r.connect(t.Context(), nil)
+	up := r.upstream()
+	up.next(t)
+	must(t, up.Send(clusters(t, "c1", "fn-a", "plain")))
+	resp, err := envoy.Recv()
+	must(t, err)
+	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: clusterType, ResponseNonce: resp.GetNonce()}))
+	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: listenerType}))
+	for up.next(t).GetTypeUrl() != listenerType {
+		continue
+	}
+	r.server.SetPatcher(namePatcher("one"))
+	resp, err = envoy.Recv()
+	must(t, err)
+	if len(resp.GetResources()) != 1 || resp.GetResources()[0].GetName() != "fn-a" {
+		t.Fatalf("envoy was sent %v", resp)
+	}
+	proxies := r.server.Proxies()
+	if len(proxies) != 1 || len(proxies[0].Patched) != 1 || proxies[0].Patched[0].Service != "fn-a" {
+		t.Fatalf("state: %+v", proxies)
+	}
+	// Envoy's answer to it is nobody's business but ours.
+	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: clusterType, ResponseNonce: resp.GetNonce()}))
+	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: "proof", ResourceNamesSubscribe: []string{"x"}}))
+	if got := up.next(t); got.GetTypeUrl() != "proof" {
+		t.Fatalf("consul was sent %v", got)
+	}
+}
+
+// TestGrace: an Envoy whose Consul stays away is told in the end.
+func TestGrace(t *testing.T) {
+	r := newRig(t, xds.Config{Grace: 50 * time.Millisecond})
+	r.server.SetPatcher(namePatcher(""))
+	envoy := r.connect(t.Context(), nil)
+	up := r.upstream()
+	up.next(t)
+	_, err := envoy.Recv()
+	if status.Code(err) != codes.Unavailable {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// TestEnvoyGoes: the end of Envoy's stream ends Consul's.
+func TestEnvoyGoes(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(namePatcher(""))
+	envoy := r.connect(t.Context(), nil)
+	up := r.upstream()
+	must(t, envoy.CloseSend())
+	if _, err := envoy.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("envoy's stream ends with %v", err)
+	}
+	<-up.Context().Done()
+	if len(r.server.Proxies()) != 0 {
+		t.Error("the stream is still listed")
+	}
+}
+
+// TestDrain: every Envoy is sent away with the reason, and in time.
+func TestDrain(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(namePatcher(""))
+	var envoys []discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
+	for range 5 {
+		envoys = append(envoys, r.connect(t.Context(), nil))
+		r.upstream().next(t)
+	}
+	r.server.Drain(50 * time.Millisecond)
+	for _, envoy := range envoys {
+		if _, err := envoy.Recv(); status.Code(err) != codes.Unavailable {
+			t.Errorf("an envoy was sent away with %v", err)
+		}
+	}
+}
