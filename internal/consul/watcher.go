@@ -1,0 +1,188 @@
+package consul
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/lambdamesh/lambdamesh/lambda"
+)
+
+// WatcherConfig is what a Watcher needs. Client and OnTable are required.
+type WatcherConfig struct {
+	Client *Client
+
+	// Partitions are watched with all their namespaces (Consul Enterprise). None:
+	// found out at the start, by Consul's version: community edition, which has
+	// none, or the partition that the client is set up for.
+	Partitions []string
+
+	// Check says what else keeps a function from being invoked; nil: nothing.
+	Check func(lambda.Function) error
+
+	// OnTable gets each Table that differs from the one before, in order, from one
+	// goroutine. While it runs, later Tables wait, of which only the newest counts.
+	OnTable func(*lambda.Table)
+
+	Log *slog.Logger // nil: none
+}
+
+// Watcher keeps a Table up to date with Consul.
+//
+// A read that failed, or that Consul's ACLs filtered, changes nothing: the last
+// Table stays, and Status says why. The first Table comes when all reads were
+// whole. So a function leaves the Table only because Consul said so to somebody
+// who may see everything.
+type Watcher struct {
+	cfg WatcherConfig
+
+	said trouble // what was logged last; of the goroutine that runs Run
+
+	mu     sync.Mutex
+	status Status // guarded by mu
+}
+
+// Status is how far the Table can be relied on.
+type Status struct {
+	Table *lambda.Table // nil before the first
+
+	// Confirmed is when the least recent of the reads that the Table rests on was
+	// answered in whole: at most about a minute ago if all is well. Zero before the
+	// first Table.
+	Confirmed time.Time
+
+	// Problem says why the Table is not up to date; empty if it is.
+	Problem string
+}
+
+// NewWatcher makes a Watcher.
+func NewWatcher(cfg WatcherConfig) *Watcher {
+	cfg.Log = orDiscard(cfg.Log)
+	return &Watcher{cfg: cfg, said: pending, status: Status{Problem: "Consul has not answered yet"}}
+}
+
+// Status is the state as of now.
+func (w *Watcher) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+// Run watches until the context ends. It never fails: what goes wrong is logged
+// once, shown by Status, and tried again.
+func (w *Watcher) Run(ctx context.Context) error {
+	scopes, ok := w.scopes(ctx)
+	if !ok {
+		return nil
+	}
+	var readers []reader
+	for _, s := range scopes {
+		for _, kind := range []string{api.ServiceDefaults, api.ProxyDefaults, api.TerminatingGateway} {
+			readers = append(readers, reader{query: w.cfg.Client.list(kind, s.namespace, s.partition)})
+		}
+	}
+	w.watch(ctx, readers)
+	return nil
+}
+
+// watch runs the readers and owns what they found.
+func (w *Watcher) watch(ctx context.Context, readers []reader) {
+	answers := make(chan answer)
+	var group sync.WaitGroup
+	defer group.Wait()
+	for i, r := range readers {
+		group.Go(func() {
+			r.run(ctx, func(a answer) {
+				a.reader = i
+				select {
+				case answers <- a:
+				case <-ctx.Done():
+				}
+			})
+		})
+	}
+	found := newFindings(len(readers))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-answers:
+			found.take(a)
+			w.update(found)
+		}
+	}
+}
+
+// update makes a Table of the findings, once they are whole, and hands it on if
+// it is new.
+func (w *Watcher) update(found *findings) {
+	status, fresh := w.Status(), false
+	kind, problem := found.problem()
+	status.Problem = problem
+	if found.whole() {
+		status.Confirmed = found.confirmed()
+		if table := BuildTable(found.entries(), w.cfg.Check); !sameTable(table, status.Table) {
+			status.Table, fresh = table, true
+		}
+	}
+	w.setStatus(status)
+	w.say(kind, status)
+	if fresh {
+		w.cfg.OnTable(status.Table)
+	}
+}
+
+func (w *Watcher) setStatus(s Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status = s
+}
+
+// say logs a change of state, not each failure.
+func (w *Watcher) say(kind trouble, status Status) {
+	if kind == w.said {
+		return
+	}
+	switch {
+	case kind == none:
+		w.cfg.Log.Info("the Lambda services are up to date with Consul", "services", status.Table.Len())
+	case kind == pending:
+	case status.Table == nil:
+		w.cfg.Log.Warn("no Lambda services yet, trying on", "reason", status.Problem)
+	default:
+		w.cfg.Log.Warn("the last Lambda services stay, trying on", "reason", status.Problem)
+	}
+	w.said = kind
+}
+
+// scope is what one list of config entries can cover.
+type scope struct{ namespace, partition string }
+
+// scopes asks Consul for its edition, until it answers or the context ends.
+func (w *Watcher) scopes(ctx context.Context) ([]scope, bool) {
+	partitions := w.cfg.Partitions
+	for backoff := minBackoff; len(partitions) == 0; backoff = min(2*backoff, maxBackoff) {
+		enterprise, err := w.cfg.Client.Enterprise(ctx)
+		if err == nil && !enterprise {
+			return []scope{{}}, true
+		}
+		if err == nil {
+			partitions = []string{w.cfg.Client.Partition}
+			break
+		}
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		status := Status{Problem: err.Error()}
+		w.setStatus(status)
+		w.say(failing, status)
+		pause(ctx, jitter(backoff))
+	}
+	var scopes []scope
+	for _, p := range partitions {
+		scopes = append(scopes, scope{namespace: "*", partition: p})
+	}
+	return scopes, true
+}
