@@ -1,0 +1,118 @@
+package registrator
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Policy is a filter over the plan.
+type Policy string
+
+// The policies.
+const (
+	PolicySync       Policy = "sync"        // everything
+	PolicyUpsertOnly Policy = "upsert-only" // never deletes
+)
+
+// The defaults of the flags.
+const (
+	DefaultSyncInterval   = 5 * time.Minute
+	DefaultNodeName       = "lambdas"
+	DefaultMaxDeleteRatio = 0.5
+	DefaultAWSRate        = 5.0 // of the 15 requests/s that AWS gives an account and region for all who deploy there
+)
+
+// Config is what a Registrator needs. Consul and Regions must be given; the zero
+// value of everything else is useful: its default, or where that is said the strictest value.
+type Config struct {
+	// Consul is the client to read and write with, its token and address set.
+	Consul *api.Client
+
+	// Regions are the regions of one account to read, each with its clients; see
+	// LoadRegions. A run reads all of them or fails.
+	Regions []Region
+
+	// SyncInterval is the time between the starts of two full syncs.
+	SyncInterval time.Duration
+
+	// NodeName is the Consul node that carries the services.
+	NodeName string
+
+	// Datacenter is compared with a function's datacenter tag. Empty: the only
+	// datacenter that Consul knows; with several, functions with that tag are
+	// skipped with this reason.
+	Datacenter string
+
+	// Policy filters the plan; empty means PolicySync.
+	Policy Policy
+
+	// MaxDeleteRatio is the share of what is owned in this scope that one run may
+	// delete once it deletes more than 10; past it nothing is written at all. Zero
+	// is the strictest: never more than 10. The flag's default is
+	// DefaultMaxDeleteRatio.
+	MaxDeleteRatio float64
+
+	// Force goes past MaxDeleteRatio.
+	Force bool
+
+	// NoTimeouts leaves out reading each function's own timeout.
+	NoTimeouts bool
+
+	// Adopt takes over a hand-written entry whose Meta has the function's ARN;
+	// otherwise it is a conflict.
+	Adopt bool
+
+	// Logger gets one line per thing that happened; nil means slog.Default.
+	Logger *slog.Logger
+
+	// Registerer gets the metrics; nil means none.
+	Registerer prometheus.Registerer
+}
+
+func (c Config) withDefaults() Config {
+	if c.SyncInterval == 0 {
+		c.SyncInterval = DefaultSyncInterval
+	}
+	if c.NodeName == "" {
+		c.NodeName = DefaultNodeName
+	}
+	if c.Policy == "" {
+		c.Policy = PolicySync
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// Validate names the first thing that cannot be, in the words of the flags.
+func (c Config) Validate() error {
+	seen := map[string]bool{}
+	for _, r := range c.Regions {
+		if r.Tagging == nil || r.Lambda == nil || r.Identity == nil {
+			return fmt.Errorf("region %q has no AWS clients", r.Name)
+		}
+		if seen[r.Name] {
+			return fmt.Errorf("--regions: %s stands there twice", r.Name)
+		}
+		seen[r.Name] = true
+	}
+	switch {
+	case c.Consul == nil:
+		return errors.New("no Consul client")
+	case len(c.Regions) == 0:
+		return errors.New("--regions: no region to read")
+	case c.SyncInterval < 0:
+		return fmt.Errorf("--sync-interval: %s is not a time to wait", c.SyncInterval)
+	case c.MaxDeleteRatio < 0 || c.MaxDeleteRatio > 1:
+		return fmt.Errorf("--max-delete-ratio: %g is not a share from 0 to 1", c.MaxDeleteRatio)
+	case c.Policy != "" && c.Policy != PolicySync && c.Policy != PolicyUpsertOnly:
+		return fmt.Errorf("--policy: %q is neither %s nor %s", c.Policy, PolicySync, PolicyUpsertOnly)
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package registrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// parallelConfirms is how many functions are asked about at once; the region's
+// limiter sets the pace.
+const parallelConfirms = 8
+
+// confirm asks AWS about every function whose service the plan would take away,
+// by its full ARN, because the listing is only eventually consistent. What AWS
+// does not confirm is not done. The error joins the questions that failed.
+func (s source) confirm(ctx context.Context, plan Plan, datacenter string) (Plan, error) {
+	doubts := make([]string, len(plan.Changes))
+	failures := make([]error, len(plan.Changes))
+	var group errgroup.Group
+	group.SetLimit(parallelConfirms)
+	for i, change := range plan.Changes {
+		if change.confirm.IsZero() {
+			continue
+		}
+		group.Go(func() error {
+			doubts[i], failures[i] = s.doubt(ctx, change, datacenter)
+			return nil
+		})
+	}
+	_ = group.Wait() // the failures are kept one by one
+	byService := map[string]string{}
+	for i, change := range plan.Changes {
+		if failures[i] != nil {
+			failures[i] = fmt.Errorf("confirming the removal of service %s: %w", change.Service, failures[i])
+			doubts[i] = failures[i].Error()
+		}
+		byService[change.Service] = doubts[i]
+	}
+	return plan.without(func(c Change) string { return byService[c.Service] }), errors.Join(failures...)
+}
+
+// doubt says why a service must not be taken from its function after all; empty
+// where AWS confirms it: the function does not exist, or its tags do not ask for
+// the service.
+func (s source) doubt(ctx context.Context, change Change, datacenter string) (string, error) {
+	region, ok := s.region(change.confirm.Region)
+	if !ok { // the plan takes away only what lies in the scope
+		return "", fmt.Errorf("%s is not in a region that is read", change.confirm)
+	}
+	arn := change.confirm.Unqualified()
+	tags, err := tagsOf(ctx, region, arn)
+	switch {
+	case errors.Is(err, errAbsent):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	desired := desire([]Listed{{ARN: arn, Tags: tags}}, datacenter)
+	if why, held := desired.Held[arn]; held {
+		return fmt.Sprintf("service %s stays: %s", change.Service, why), nil
+	}
+	for _, want := range desired.Wants[fold(change.Service)] {
+		if want.Function.ARN == change.confirm {
+			return fmt.Sprintf("service %s stays: the listing did not show it, but the function is there and tagged for it", change.Service), nil
+		}
+	}
+	return "", nil
+}
+
+func (s source) region(name string) (Region, bool) {
+	for _, region := range s.regions {
+		if region.Name == name {
+			return region, true
+		}
+	}
+	return Region{}, false
+}

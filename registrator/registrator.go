@@ -1,0 +1,221 @@
+package registrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// reregisterEvery is how often services are registered again that the token
+// cannot read back.
+const reregisterEvery = time.Hour
+
+// parallelChanges is how many services are written at once: enough to hide the
+// time that a Raft commit takes, few enough to leave Consul's leader alone.
+const parallelChanges = 8
+
+// Registrator keeps Consul in line with the tags of an account's functions.
+type Registrator struct {
+	config  Config
+	source  source
+	catalog catalog
+	metrics *metrics
+
+	// run is held by a run: one at a time. It guards what follows.
+	run        sync.Mutex
+	registered time.Time       // when services that cannot be read back were last registered
+	said       map[string]bool // notes and warnings, each said once
+
+	mu     sync.Mutex // guards status
+	status Status
+}
+
+// Result is what a run did.
+type Result struct {
+	Plan      Plan // what was to be done: after policy and confirmation
+	Functions int  // that AWS listed
+	Applied   int  // changes made, without conflicts
+}
+
+// New makes a Registrator. It talks to nobody yet; the error is a mistake in the
+// configuration.
+func New(config Config) (*Registrator, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	config = config.withDefaults()
+	metrics, err := newMetrics(config.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Registrator{
+		config:  config,
+		source:  source{regions: config.Regions, timeouts: !config.NoTimeouts},
+		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter},
+		metrics: metrics,
+		said:    map[string]bool{},
+		status:  Status{Changes: []Change{}},
+	}, nil
+}
+
+// Status is a snapshot.
+func (r *Registrator) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	status := r.status
+	status.Changes = slices.Clone(status.Changes)
+	return status
+}
+
+// DryRun reads and plans, and changes nothing. With a *MassDeletionError, and
+// where deletions could not be confirmed, the plan is there nevertheless.
+func (r *Registrator) DryRun(ctx context.Context) (Plan, error) {
+	r.run.Lock()
+	defer r.run.Unlock()
+	plan, _, err := r.plan(ctx)
+	return plan, err
+}
+
+// Sync makes one full run. Changes that can be made are made although others
+// fail; the error joins all that went wrong.
+func (r *Registrator) Sync(ctx context.Context) (Result, error) {
+	r.run.Lock()
+	defer r.run.Unlock()
+	result, err := r.syncLocked(ctx)
+	r.record(result, err)
+	return result, err
+}
+
+func (r *Registrator) syncLocked(ctx context.Context) (Result, error) {
+	plan, read, err := r.plan(ctx)
+	result := Result{Plan: plan, Functions: read.functions}
+	var massive *MassDeletionError
+	if !read.whole || errors.As(err, &massive) {
+		return result, err
+	}
+	applied, applyErr := r.apply(ctx, plan)
+	result.Applied = applied
+	if read.reregister && applyErr == nil {
+		r.registered = read.at
+	}
+	return result, errors.Join(err, applyErr)
+}
+
+// reading is what a plan was made of.
+type reading struct {
+	at         time.Time
+	whole      bool // AWS and Consul were both read
+	functions  int
+	reregister bool
+}
+
+// plan reads AWS and Consul and makes the plan that would be carried out.
+func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
+	read := reading{at: time.Now()}
+	listing, err := r.source.list(ctx)
+	if err != nil {
+		return Plan{}, read, err
+	}
+	read.functions = len(listing.Functions)
+	place, err := r.catalog.place(ctx)
+	if err != nil {
+		return Plan{}, read, err
+	}
+	desired := desire(listing.Functions, place.datacenter)
+	current, err := r.catalog.read(ctx, desired.Wants)
+	if err != nil {
+		return Plan{}, read, err
+	}
+	read.whole = true
+	r.sayLocked(slog.LevelWarn, listing.Notes, current.Notes, desired.Warnings)
+	r.sayLocked(slog.LevelInfo, current.Hints)
+	read.reregister = current.CatalogHidden && read.at.Sub(r.registered) >= reregisterEvery
+	plan := MakePlan(Input{
+		Current:    current,
+		Desired:    desired,
+		Scope:      listing.Scope,
+		Federated:  place.federated,
+		Adopt:      r.config.Adopt,
+		Reregister: read.reregister,
+	})
+	for _, skip := range plan.Skipped {
+		if !skip.expected {
+			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("skipped %s: %s", skip.Function, skip.Reason)})
+		}
+	}
+	plan = r.config.Policy.apply(plan)
+	if !r.config.Force {
+		if err := guard(plan, r.config.MaxDeleteRatio); err != nil {
+			return plan, read, err
+		}
+	}
+	plan, err = r.source.confirm(ctx, plan, place.datacenter)
+	return plan, read, err
+}
+
+// apply carries out the plan. It goes on after a change that failed, and ends
+// between two changes when ctx is done.
+func (r *Registrator) apply(ctx context.Context, plan Plan) (int, error) {
+	failures := make([]error, len(plan.Changes))
+	var applied atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(parallelChanges)
+	for i, change := range plan.Changes {
+		if change.Kind == KindConflict {
+			r.metrics.changed(change.Kind)
+			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("conflict: service %s: %s", change.Service, change.Reason)})
+			continue
+		}
+		if ctx.Err() != nil {
+			failures[i] = fmt.Errorf("stopped before service %s: %w", change.Service, context.Cause(ctx))
+			break
+		}
+		group.Go(func() error {
+			if failures[i] = r.catalog.apply(ctx, change); failures[i] == nil {
+				applied.Add(1)
+				r.metrics.changed(change.Kind)
+				r.config.Logger.Info("changed a service in Consul", "change", change.Kind, "service", change.Service, "reason", change.Reason)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the failures are kept one by one
+	return int(applied.Load()), errors.Join(failures...)
+}
+
+// record keeps the outcome of a run for Status.
+func (r *Registrator) record(result Result, err error) {
+	now := time.Now()
+	if err == nil {
+		r.metrics.succeeded(now)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.LastRun = now
+	r.status.Error = ""
+	if err != nil {
+		r.status.Error = err.Error()
+	} else {
+		r.status.LastSuccess = now
+	}
+	if result.Plan.Changes != nil {
+		r.status.Changes = result.Plan.Changes
+	}
+}
+
+// sayLocked logs what was not said before.
+func (r *Registrator) sayLocked(level slog.Level, lists ...[]string) {
+	for _, text := range slices.Concat(lists...) {
+		if !r.said[text] {
+			r.said[text] = true
+			r.config.Logger.Log(context.Background(), level, text)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package registrator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"time"
+)
+
+// firstRetry is the wait after the first of several failed runs; it doubles up to
+// the interval. A Consul or an AWS that is down at start is soon found again.
+const firstRetry = 2 * time.Second
+
+// jitterShare is the part of the interval by which a run may be late, so that
+// replicas started together drift apart.
+const jitterShare = 0.05
+
+// Run makes a full run at once and then one in each SyncInterval until ctx is
+// done; then it returns nil. A failed run is logged, kept in Status and tried
+// again. An error that repeats is logged once.
+func (r *Registrator) Run(ctx context.Context) error {
+	s := schedule{interval: r.config.SyncInterval, logger: r.config.Logger}
+	s.run(ctx, func(ctx context.Context) error {
+		_, err := r.Sync(ctx)
+		return err
+	})
+	return nil
+}
+
+// volatile is what differs between two messages of the same error: the ids of
+// requests, ports.
+var volatile = regexp.MustCompile(`[0-9a-fA-F-]{8,}|[0-9]+`)
+
+// schedule decides when to run.
+type schedule struct {
+	interval time.Duration
+	logger   *slog.Logger
+
+	failures  int    // in a row
+	lastError string // of the last run, without what is volatile; empty if it went well
+}
+
+func (s *schedule) run(ctx context.Context, sync func(context.Context) error) {
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := sync(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.note(err)
+		timer := time.NewTimer(s.wait(err, time.Since(started)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// note logs what is new about the outcome.
+func (s *schedule) note(err error) {
+	switch {
+	case err == nil && s.failures > 0:
+		s.logger.Info("sync works again", "failed_runs", s.failures)
+		s.failures, s.lastError = 0, ""
+	case err != nil:
+		s.failures++
+		if text := volatile.ReplaceAllString(err.Error(), "#"); text != s.lastError {
+			s.lastError = text
+			s.logger.Error("sync failed; it is tried again", "error", err)
+		}
+	}
+}
+
+// wait is the time until the next run, after one that took so long. Runs that go
+// well start one interval apart.
+func (s *schedule) wait(err error, took time.Duration) time.Duration {
+	interval := max(0, s.interval-took) + time.Duration(rand.Float64()*jitterShare*float64(s.interval))
+	var massive *MassDeletionError
+	if err == nil || errors.As(err, &massive) { // the latter waits for a person
+		return interval
+	}
+	const doublings = 20 // far past any interval, and short of an overflow
+	return min(s.interval, firstRetry<<min(s.failures-1, doublings))
+}

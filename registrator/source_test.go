@@ -1,0 +1,259 @@
+package registrator
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lambdamesh/lambdamesh/lambda"
+)
+
+// names are what a listing lists, with timeouts.
+func names(list Listing) []string {
+	var all []string
+	for _, f := range list.Functions {
+		all = append(all, fmt.Sprintf("%s %s", f.ARN.Name, f.Timeout))
+	}
+	return all
+}
+
+func TestListReadsEveryPage(t *testing.T) {
+	fake := StartFakeAWS(t)
+	fake.PageSize = 2
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		fake.Put(name, Enabled())
+	}
+	fake.Put("untagged", nil)
+	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a 30s", "b 30s", "c 30s", "d 30s", "e 30s"}, names(list)); diff != "" {
+		t.Error(diff)
+	}
+	want := []string{"GetResources 1", "GetResources 2", "GetResources 3", "ListFunctions 1", "ListFunctions 2", "ListFunctions 3"}
+	if diff := cmp.Diff(want, fake.Requests()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(Scope{{Account: fake.Account, Region: fake.Region}: true}, list.Scope); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestListFailsAsAWhole(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fault Fault
+		asked string // the request that failed
+		want  string // in the error
+	}{
+		{"page two of the tagging API", Fault{Operation: "GetResources", Page: 2, Status: 500, Code: "InternalServiceException"}, "GetResources 2", "page 2 of the tagged resources"},
+		{"page two of the timeouts", Fault{Operation: "ListFunctions", Page: 2, Status: 500, Code: "ServiceException"}, "ListFunctions 2", "page 2 of the functions"},
+		{"expired token", Fault{Operation: "GetResources", Page: 2, Status: 400, Code: "PaginationTokenExpiredException"}, "GetResources 2", "PaginationTokenExpiredException"},
+		{"repeated token", Fault{Operation: "GetResources", Page: 2, Repeat: true}, "GetResources 2", "repeats the token"},
+		{"throttled for good", Fault{Operation: "GetResources", Page: 1, Status: 400, Code: "ThrottlingException"}, "GetResources 1", "ThrottlingException"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			fake := StartFakeAWS(t)
+			fake.PageSize = 1
+			fake.Put("a", Enabled())
+			fake.Put("b", Enabled())
+			fake.Put("c", Enabled())
+			fake.Fail(test.fault)
+			list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v does not say %q", err, test.want)
+			}
+			if list.Functions != nil || list.Scope != nil {
+				t.Errorf("a failed listing holds %v of %v", list.Functions, list.Scope)
+			}
+			if requests := fake.Requests(); !slices.Contains(requests, test.asked) {
+				t.Errorf("%s is not among the requests %v", test.asked, requests)
+			}
+		})
+	}
+}
+
+func TestListGetsOverThrottling(t *testing.T) {
+	fake := StartFakeAWS(t)
+	fake.Put("a", Enabled())
+	fake.Fail(Fault{Operation: "GetResources", Status: 400, Code: "ThrottlingException", Times: 1})
+	registry := prometheus.NewRegistry()
+	list, err := source{regions: fake.Regions(t, registry)}.list(t.Context())
+	if err != nil || len(list.Functions) != 1 {
+		t.Fatalf("listed %v, error %v", list.Functions, err)
+	}
+	want := map[string]float64{"lambdamesh_aws_requests_total GetResources 200": 1, "lambdamesh_aws_requests_total GetResources 400": 1}
+	if diff := cmp.Diff(want, Counted(t, registry)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Counted are all metrics of a registry, by name and the values of its labels,
+// the operation first; those at zero are left out.
+func Counted(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			name := family.GetName()
+			for _, label := range slices.Backward(metric.GetLabel()) {
+				name += " " + label.GetValue()
+			}
+			if value := metric.GetCounter().GetValue() + metric.GetGauge().GetValue(); value != 0 {
+				all[name] = value
+			}
+		}
+	}
+	return all
+}
+
+func TestListWithoutTheTaggingAPI(t *testing.T) {
+	fake := StartFakeAWS(t)
+	fake.PageSize = 2
+	fake.Put("a", Enabled())
+	fake.Put("b", nil)
+	fake.Put("c", Enabled())
+	fake.Fail(Fault{Operation: "GetResources", Status: http.StatusBadRequest, Code: "AccessDeniedException"})
+	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a 30s", "b 30s", "c 30s"}, names(list)); diff != "" {
+		t.Error(diff)
+	}
+	if len(list.Notes) != 1 || !strings.Contains(list.Notes[0], "tag:GetResources is denied") {
+		t.Errorf("notes: %q", list.Notes)
+	}
+
+	fake.Fail(Fault{Operation: "ListTags", Status: http.StatusForbidden, Code: "AccessDeniedException"})
+	if _, err := (source{regions: fake.Regions(t, nil)}).list(t.Context()); err == nil || !strings.Contains(err.Error(), "reading the tags of arn:aws:lambda:us-east-1:123456789012:function:") {
+		t.Errorf("tags that could not be read gave error %v", err)
+	}
+}
+
+func TestListWithoutTimeouts(t *testing.T) {
+	fake := StartFakeAWS(t)
+	fake.Put("a", Enabled())
+	fake.Fail(Fault{Operation: "ListFunctions", Status: http.StatusForbidden, Code: "AccessDeniedException"})
+	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := list.Functions[0]; f.Timeout != 0 || !f.TimeoutUnknown {
+		t.Errorf("the timeout is %s, unknown %t", f.Timeout, f.TimeoutUnknown)
+	}
+	if len(list.Notes) != 1 || !strings.Contains(list.Notes[0], "lambda:ListFunctions is denied") {
+		t.Errorf("notes: %q", list.Notes)
+	}
+}
+
+func TestListOfNothingKnowsItsAccount(t *testing.T) {
+	fake := StartFakeAWS(t)
+	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !list.Scope.Contains(fake.ARN("gone")) {
+		t.Errorf("scope %v does not hold the account", list.Scope)
+	}
+	fake.Fail(Fault{Operation: "GetCallerIdentity", Status: http.StatusForbidden, Code: "ExpiredToken"})
+	if _, err := (source{regions: fake.Regions(t, nil)}).list(t.Context()); err == nil {
+		t.Error("a listing of nobody knows which account is a success")
+	}
+}
+
+func TestListOfAnotherRegionIsRefused(t *testing.T) {
+	fake := StartFakeAWS(t)
+	fake.Put("a", Enabled())
+	regions := fake.Regions(t, nil)
+	regions[0].Name = "eu-west-1"
+	if _, err := (source{regions: regions}).list(t.Context()); err == nil || !strings.Contains(err.Error(), "holds arn:aws:lambda:us-east-1") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestConfirm(t *testing.T) {
+	remove := func(arn lambda.ARN, service string) Plan {
+		return Plan{Changes: []Change{{Kind: KindDelete, Service: service, confirm: arn}}}
+	}
+	for _, test := range []struct {
+		name    string
+		tags    map[string]string
+		deleted bool
+		fault   *Fault
+		alias   string
+		service string
+		stays   string // in the reason why it stays; empty if it goes
+	}{
+		{name: "deleted", deleted: true, service: "f"},
+		{name: "untagged", service: "f"},
+		{name: "disabled", tags: map[string]string{lambda.Prefix + "enabled": "False"}, service: "f"},
+		{name: "still tagged", tags: Enabled(), service: "f", stays: "the function is there and tagged"},
+		{name: "mistaken tags", tags: Enabled("retries", "many"), service: "f", stays: "retries"},
+		{name: "alias gone from the tags", tags: Enabled("aliases", "live"), alias: "old", service: "f-old"},
+		{name: "alias still in the tags", tags: Enabled("aliases", "old"), alias: "old", service: "f-old", stays: "the function is there and tagged"},
+		{name: "denied", fault: &Fault{Operation: "ListTags", Status: 403, Code: "AccessDeniedException"}, service: "f", stays: "AccessDenied"},
+		{name: "404 of another kind", fault: &Fault{Operation: "ListTags", Status: 404, Code: "NotFound"}, service: "f", stays: "NotFound"},
+		{name: "server error", fault: &Fault{Operation: "ListTags", Status: 500, Code: "ServiceException"}, service: "f", stays: "ServiceException"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			fake := StartFakeAWS(t)
+			if !test.deleted {
+				fake.Put("f", test.tags)
+			}
+			if test.fault != nil {
+				fake.Fail(*test.fault)
+			}
+			s := source{regions: fake.Regions(t, nil)}
+			plan, err := s.confirm(t.Context(), remove(fake.ARN("f").WithQualifier(test.alias), test.service), "dc1")
+			if (err != nil) != (test.fault != nil) {
+				t.Errorf("error %v", err)
+			}
+			if test.stays == "" {
+				if len(plan.Changes) != 1 {
+					t.Errorf("it stays: %v", plan.Skipped)
+				}
+				return
+			}
+			if len(plan.Changes) != 0 || len(plan.Skipped) != 1 || !strings.Contains(plan.Skipped[0].Reason, test.stays) {
+				t.Errorf("changes %v, skipped %v", plan.Changes, plan.Skipped)
+			}
+		})
+	}
+}
+
+func TestPagesStopsAtAnError(t *testing.T) {
+	boom := errors.New("boom")
+	calls := 0
+	err := pages(func(string) (string, error) { calls++; return "more", boom })
+	if !errors.Is(err, boom) || calls != 1 {
+		t.Errorf("error %v after %d calls", err, calls)
+	}
+}
+
+func TestLoadRegionsNeedsARegion(t *testing.T) {
+	StartFakeAWS(t)
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
+	if _, err := LoadRegions(t.Context(), AWSOptions{}); err == nil || !strings.Contains(err.Error(), "--regions") {
+		t.Errorf("error %v", err)
+	}
+	regions, err := LoadRegions(t.Context(), AWSOptions{Regions: []string{"eu-west-1", "us-east-2"}})
+	if err != nil || len(regions) != 2 || regions[1].Name != "us-east-2" {
+		t.Fatalf("regions %v, error %v", regions, err)
+	}
+	if burst := regions[0].Limiter.Burst(); burst != 25 {
+		t.Errorf("a burst of %d requests, want five seconds' worth", burst)
+	}
+}
