@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/lambdamesh/lambdamesh/lambda/patch"
+	"github.com/spf13/pflag"
+)
+
+// patchFlags say where and how functions are invoked.
+type patchFlags struct {
+	endpointURL string
+	caFile      string
+	fips        bool
+	dualStack   bool
+	mode        string
+	direct      string
+}
+
+func (f *patchFlags) declare(flags *pflag.FlagSet) {
+	flags.StringVar(&f.endpointURL, "lambda-endpoint-url", "", "send invocations here instead of AWS's own endpoint (VPC endpoint, emulator; default AWS_ENDPOINT_URL_LAMBDA)")
+	fallBack(flags, "lambda-endpoint-url", "AWS_ENDPOINT_URL_LAMBDA")
+	flags.StringVar(&f.caFile, "lambda-ca-file", "", "PEM bundle that Envoys must trust for that endpoint (default Amazon's roots)")
+	flags.BoolVar(&f.fips, "lambda-fips", false, "use AWS's FIPS endpoints")
+	fallBack(flags, "lambda-fips", "AWS_USE_FIPS_ENDPOINT")
+	flags.BoolVar(&f.dualStack, "lambda-dualstack", false, "use AWS's dual-stack endpoints")
+	fallBack(flags, "lambda-dualstack", "AWS_USE_DUALSTACK_ENDPOINT")
+	choiceVar(flags, &f.mode, "patch-mode", "where the Lambda filter is put", "auto", "cluster", "listener")
+	choiceVar(flags, &f.direct, "direct", "when a sidecar invokes a function without a terminating gateway",
+		string(patch.DirectAuto), string(patch.DirectAutoFailover), string(patch.DirectNever))
+}
+
+// options reads and checks what the patch needs.
+func (f *patchFlags) options() (patch.Options, error) {
+	if f.mode == "listener" {
+		return patch.Options{}, errors.New("--patch-mode: listener is not built yet; auto and cluster put the filter into the cluster (Envoy 1.31 and later)")
+	}
+	options := patch.Options{
+		EndpointURL: f.endpointURL, FIPS: f.fips, DualStack: f.dualStack, Direct: patch.Direct(f.direct),
+	}
+	if f.caFile != "" {
+		pem, err := os.ReadFile(f.caFile)
+		if err != nil {
+			return patch.Options{}, badValue("lambda-ca-file", err)
+		}
+		if len(pem) == 0 {
+			return patch.Options{}, fmt.Errorf("--lambda-ca-file: %s is empty", f.caFile)
+		}
+		options.CAs = pem
+	}
+	if err := options.Validate(); err != nil {
+		return patch.Options{}, fmt.Errorf("--lambda-*: %w", err)
+	}
+	return options, nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/lambdamesh/lambdamesh/internal/consul"
+	"github.com/lambdamesh/lambdamesh/registrator"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+)
+
+// registratorFlags say what is read of AWS, and what may be written to Consul.
+type registratorFlags struct {
+	interval       time.Duration
+	nodeName       string
+	regions        []string
+	datacenter     string
+	policy         string
+	maxDeleteRatio float64
+	timeouts       bool
+	awsRate        float64
+	adopt          bool
+	force          bool
+}
+
+func (f *registratorFlags) declare(flags *pflag.FlagSet) {
+	flags.DurationVar(&f.interval, "sync-interval", registrator.DefaultSyncInterval, "time between full syncs")
+	flags.StringVar(&f.nodeName, "node-name", registrator.DefaultNodeName, "Consul node that carries the services")
+	flags.StringSliceVar(&f.regions, "regions", nil, "AWS regions to read, by commas (default AWS_REGION or the profile's)")
+	flags.StringVar(&f.datacenter, "datacenter", "", "take only functions whose datacenter tag, if any, is this (default Consul's only datacenter)")
+	choiceVar(flags, &f.policy, "policy", "what a sync may do; upsert-only never deletes",
+		string(registrator.PolicySync), string(registrator.PolicyUpsertOnly))
+	flags.Float64Var(&f.maxDeleteRatio, "max-delete-ratio", registrator.DefaultMaxDeleteRatio, "share of what is owned that one sync of more than 10 deletions may delete")
+	flags.BoolVar(&f.timeouts, "timeouts", true, "read each function's timeout into its Meta")
+	flags.Float64Var(&f.awsRate, "aws-rate", registrator.DefaultAWSRate, "Lambda control-plane requests per second, bursts of five times that")
+	flags.BoolVar(&f.adopt, "adopt", false, "take over hand-written Meta with the same ARN")
+	flags.BoolVar(&f.force, "force", false, "go past --max-delete-ratio")
+}
+
+// open makes a Registrator. It reads AWS's configuration and talks to nobody.
+func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log *slog.Logger, metrics prometheus.Registerer) (*registrator.Registrator, error) {
+	regions, err := registrator.LoadRegions(ctx, registrator.AWSOptions{
+		Regions: f.regions, Rate: f.awsRate, Registerer: metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return registrator.New(registrator.Config{
+		Consul:         client.API,
+		Regions:        regions,
+		SyncInterval:   f.interval,
+		NodeName:       f.nodeName,
+		Datacenter:     f.datacenter,
+		Policy:         registrator.Policy(f.policy),
+		MaxDeleteRatio: f.maxDeleteRatio,
+		Force:          f.force,
+		NoTimeouts:     !f.timeouts,
+		Adopt:          f.adopt,
+		Logger:         log,
+		Registerer:     metrics,
+	})
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/lambdamesh/lambdamesh/lambda/patch"
+	"github.com/lambdamesh/lambdamesh/xds"
+)
+
+// patcher lets a patch.Patcher speak xds's words: neither package knows the other.
+type patcher struct{ *patch.Patcher }
+
+// Candidate is part of xds.Patcher.
+func (p patcher) Candidate(name string, proxy xds.Proxy) bool {
+	return p.Patcher.Candidate(name, patchProxy(proxy))
+}
+
+// Cluster is part of xds.Patcher.
+func (p patcher) Cluster(name string, raw []byte, proxy xds.Proxy, endpoints func(string) xds.Endpoints) xds.Verdict {
+	verdict := p.Patcher.Cluster(name, raw, patchProxy(proxy), func(name string) patch.Endpoints {
+		return patch.Endpoints(endpoints(name))
+	})
+	return xds.Verdict{Patch: (*xds.Patch)(verdict.Patch), Watch: verdict.Watch, Linger: verdict.Linger, Keep: verdict.Keep}
+}
+
+func patchProxy(p xds.Proxy) patch.Proxy {
+	return patch.Proxy{
+		Version: patch.Version(p.Version), Kind: p.Kind, Datacenter: p.Datacenter, LocalApp: p.LocalApp,
+	}
+}
+
+// The two enumerations agree, or this does not compile.
+const (
+	_ = uint(int(patch.EndpointsUnknown)-int(xds.EndpointsUnknown)) + uint(int(xds.EndpointsUnknown)-int(patch.EndpointsUnknown))
+	_ = uint(int(patch.EndpointsNone)-int(xds.EndpointsNone)) + uint(int(xds.EndpointsNone)-int(patch.EndpointsNone))
+	_ = uint(int(patch.EndpointsSome)-int(xds.EndpointsSome)) + uint(int(xds.EndpointsSome)-int(patch.EndpointsSome))
+)

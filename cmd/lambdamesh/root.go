@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it ran, and failed
+	exitUsage  = 2 // a wrong command, flag or value: nothing was begun
+)
+
+// failure is an error of work that was begun. All other errors are mistakes in
+// what was typed, those that cobra finds included.
+type failure struct{ error }
+
+// Unwrap gives the error itself.
+func (f failure) Unwrap() error { return f.error }
+
+// failed marks an error as a failure; nil stays nil.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{err}
+}
+
+// run is the whole program: it returns the exit code. A failure or a mistake is
+// one line on stderr.
+func run(ctx context.Context, args []string, env environment, stdout, stderr io.Writer) int {
+	root := newRoot(env, stdout, stderr)
+	root.SetArgs(longFlags(root, args))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "lambdamesh: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+	if errors.As(err, new(failure)) {
+		return exitFailed
+	}
+	return exitUsage
+}
+
+func newRoot(env environment, stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "lambdamesh",
+		Short:         "AWS Lambda functions as services of a Consul mesh",
+		Version:       versionText(),
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return env.apply(cmd.Flags())
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetGlobalNormalizationFunc(aliases)
+	root.AddCommand(newServe(), newRegistrator(), newSync(), newVersion())
+	return root
+}

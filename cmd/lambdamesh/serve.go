@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+
+	"github.com/lambdamesh/lambdamesh/internal/admin"
+	"github.com/lambdamesh/lambdamesh/lambda/patch"
+	"github.com/spf13/cobra"
+)
+
+// serveCommand is `lambdamesh serve`.
+type serveCommand struct {
+	log         logFlags
+	xds         xdsFlags
+	consul      consulFlags
+	upstream    upstreamFlags
+	patch       patchFlags
+	admin       adminFlags
+	registrator registratorFlags
+	embedded    bool // run the registrator too
+}
+
+func newServe() *cobra.Command {
+	c := &serveCommand{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve xDS to the mesh's Envoys, between them and Consul",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.run(cmd.Context(), cmd)
+		},
+	}
+	flags := cmd.Flags()
+	c.log.declare(flags)
+	c.xds.declare(flags)
+	c.consul.declare(flags)
+	c.upstream.declare(flags)
+	c.patch.declare(flags)
+	c.admin.declare(flags)
+	flags.BoolVar(&c.embedded, "registrator", false, "run the registrator inside, with the flags of the registrator command")
+	c.registrator.declare(flags)
+	return cmd
+}
+
+func (c *serveCommand) run(ctx context.Context, cmd *cobra.Command) error {
+	log := c.log.logger(cmd.ErrOrStderr())
+	s, err := c.build(ctx, log)
+	if err != nil {
+		return err
+	}
+	log.Info("lambdamesh starts", "version", versionText(), "consul_http", s.client.Address, "consul_grpc", c.upstream.addr)
+	if d := s.tables.options.Direct; d != patch.DirectNever {
+		log.Info("sidecars may invoke functions directly where no terminating gateway fronts them: Consul's intentions do not apply to direct calls (--direct never switches them off)", "direct", d)
+	}
+	if !admin.Loopback(c.xds.addr) {
+		log.Warn("Envoys connect without TLS: their ACL tokens and private keys cross the network in the clear (--xds-insecure)", "address", c.xds.addr)
+	}
+	if err := s.run(ctx); err != nil {
+		return failed(err)
+	}
+	log.Info("lambdamesh ends")
+	return nil
+}

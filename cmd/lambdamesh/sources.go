@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lambdamesh/lambdamesh/internal/admin"
+	"github.com/lambdamesh/lambdamesh/xds"
+)
+
+// sources is what the admin server reads of the other parts.
+func (s *server) sources() admin.Sources {
+	sources := admin.Sources{Unready: s.unready, Table: s.table, Proxies: s.proxies}
+	if s.registrator != nil {
+		sources.Registrator = s.registratorState
+	}
+	return sources
+}
+
+// unready: a registrator that fails does not stand in any Envoy's way, and is not
+// asked.
+func (s *server) unready() string {
+	if s.draining.Load() {
+		return "draining"
+	}
+	for _, reason := range []string{s.watcher.Status().Problem, s.tables.unready()} {
+		if reason != "" {
+			return reason
+		}
+	}
+	if reason := s.upstream.Unready(); reason != "" {
+		return "Consul's xDS: " + reason
+	}
+	return ""
+}
+
+func (s *server) table() admin.Table { return admin.Table(s.watcher.Status()) }
+
+func (s *server) proxies() []admin.Proxy {
+	var proxies []admin.Proxy
+	for _, p := range s.xds.Proxies() {
+		proxies = append(proxies, adminProxy(p))
+	}
+	return proxies
+}
+
+func adminProxy(p xds.ProxyState) admin.Proxy {
+	proxy := admin.Proxy{
+		ID: p.ID, Kind: p.Kind, Connected: true,
+		EnvoyVersion: fmt.Sprintf("%d.%d.%d", p.Version.Major, p.Version.Minor, p.Version.Patch),
+	}
+	for _, one := range p.Patched {
+		proxy.Patched = append(proxy.Patched, admin.Patched{Service: one.Service, Form: one.Form, Path: one.Path})
+	}
+	for _, one := range p.Rejected {
+		proxy.Rejected = append(proxy.Rejected, admin.Rejected(one))
+	}
+	return proxy
+}
+
+func (s *server) registratorState() admin.Registrator {
+	status := s.registrator.Status()
+	state := admin.Registrator{
+		LastRun: orNil(status.LastRun), LastSuccess: orNil(status.LastSuccess), Error: status.Error,
+	}
+	for _, c := range status.Changes {
+		state.Changes = append(state.Changes, admin.Change{Kind: string(c.Kind), Service: c.Service, Reason: c.Reason})
+	}
+	return state
+}
+
+func orNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
