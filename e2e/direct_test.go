@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/lambdamesh/lambdamesh/internal/testmesh"
+)
+
+// TestDirect: where no terminating gateway fronts a function, the sidecar invokes
+// it by itself.
+func TestDirect(t *testing.T) {
+	t.Parallel()
+	s := begin(t, testmesh.MeshConfig{NoRegistrator: true})
+	hello := s.function("hello", "hello", nil)
+	s.byHand("hello", meta(hello))
+	s.byHand("echo", meta(s.function("echo", "echo", nil), "payload-passthrough", "true"))
+	web := s.sidecar("web", "hello", "echo")
+	g := s.greets(s.answers(web, "hello", testmesh.Request{Path: "/x?name=direct"}, 200))
+	if g.ARN != hello || g.Path != "/x?name=direct" {
+		t.Errorf("the function saw %+v", g)
+	}
+	s.answers(web, "echo", testmesh.Request{Method: "POST", Body: `{}`}, 200)
+	if got := s.state().proxy(web.ProxyID).form("hello"); got != "cluster direct" {
+		t.Errorf("web has hello as %q", got)
+	}
+	s.signed()
+}
+
+// TestFirstCallOfEachConnection: Envoy sets Host before or after the filter signs
+// it, depending on whether a connection is ready. Here none ever is.
+func TestFirstCallOfEachConnection(t *testing.T) {
+	t.Parallel()
+	for _, plain := range []bool{false, true} {
+		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
+			s := begin(t, testmesh.MeshConfig{NoRegistrator: true, AWS: testmesh.AWSConfig{PlainInvoke: plain, CloseInvoke: true}})
+			s.byHand("hello", meta(s.function("hello", "hello", nil)))
+			s.byHand("near", meta(s.function("near", "hello", nil)))
+			s.allow("web", "hello")
+			s.gateway("gateway", "hello")
+			web := s.sidecar("web", "hello", "near")
+			for range 30 {
+				s.answers(web, "hello", testmesh.Request{}, 200)
+				s.answers(web, "near", testmesh.Request{}, 200)
+			}
+			first := 0
+			for _, c := range s.AWS.Invoke.Calls() {
+				if c.FirstOnConn {
+					first++
+				}
+			}
+			if first < 50 {
+				t.Errorf("only %d calls were the first of their connection: this proves nothing", first)
+			}
+			s.signed()
+		})
+	}
+}

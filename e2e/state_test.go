@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/lambdamesh/lambdamesh/internal/sigv4proxy"
+)
+
+type call = sigv4proxy.Call
+
+// invocationOf matches calls of one function or alias.
+func invocationOf(arn string) func(call) bool {
+	return func(c call) bool {
+		path, err := url.PathUnescape(c.Path)
+		return err == nil && strings.Contains(path, "/functions/"+arn+"/invocations")
+	}
+}
+
+// state is what /api/v1/state says, as far as the stories ask.
+type state struct {
+	Services    []serviceState `json:"services"`
+	Proxies     []proxyState   `json:"proxies"`
+	Registrator struct {
+		LastRun     string         `json:"last_run"`
+		LastSuccess string         `json:"last_success"`
+		Error       string         `json:"error"`
+		Changes     map[string]int `json:"changes"`
+	} `json:"registrator"`
+}
+
+type serviceState struct {
+	Name     string   `json:"name"`
+	ARN      string   `json:"arn"`
+	State    string   `json:"state"`
+	Errors   []string `json:"errors"`
+	Warnings []string `json:"warnings"`
+}
+
+type proxyState struct {
+	ID        string `json:"id"`
+	Kind      string `json:"kind"`
+	Version   string `json:"envoy_version"`
+	Connected bool   `json:"connected"`
+	Patched   []struct {
+		Service string `json:"service"`
+		Form    string `json:"form"`
+		Path    string `json:"path"`
+	} `json:"patched"`
+	Rejected []struct {
+		Resource string `json:"resource"`
+		Error    string `json:"error"`
+	} `json:"rejected"`
+}
+
+func (s *story) state() state {
+	s.t.Helper()
+	var st state
+	s.must(s.Lambdamesh.State(s.ctx, &st))
+	return st
+}
+
+func (s state) service(name string) serviceState {
+	for _, service := range s.Services {
+		if service.Name == name {
+			return service
+		}
+	}
+	return serviceState{}
+}
+
+func (s state) proxy(id string) proxyState {
+	for _, p := range s.Proxies {
+		if p.ID == id {
+			return p
+		}
+	}
+	return proxyState{}
+}
+
+// form is how a proxy has a service: "cluster gateway", "cluster direct", or empty.
+func (p proxyState) form(service string) string {
+	for _, patched := range p.Patched {
+		if patched.Service == service {
+			return patched.Form + " " + patched.Path
+		}
+	}
+	return ""
+}
