@@ -7,6 +7,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	httppoolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/http/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -79,10 +80,26 @@ func invocation(name string, raw []byte, f lambda.Function, to target, v Version
 		return nil, err
 	}
 	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{protocolOptions: packed}
+	if c.UpstreamConfig, err = httpOnly(); err != nil {
+		return nil, err
+	}
 	if err := verify(c, name, f, to); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// httpOnly makes tcp_proxy refuse the cluster: it finds no pool for TCP there. Consul
+// gives a listener tcp_proxy as long as it does not know that the service speaks
+// HTTP, for a quarter of a second after the entry that says so; the cluster's
+// filters do not run under it, and what the caller sent would reach AWS unsigned
+// (1.40.0: seen without this, closed at once with it).
+func httpOnly() (*corev3.TypedExtensionConfig, error) {
+	packed, err := pack(&httppoolv3.HttpConnectionPoolProto{})
+	if err != nil {
+		return nil, err
+	}
+	return &corev3.TypedExtensionConfig{Name: "envoy.filters.connection_pools.http.http", TypedConfig: packed}, nil
 }
 
 // address sets the one endpoint. Its hostname is the name that the filter signs: a

@@ -273,7 +273,7 @@ func TestWhatStays(t *testing.T) {
 			t.Fatalf("verdict = %+v, want form %q", v, form)
 		}
 		got := proto.CloneOf(v.Patch.Cluster)
-		got.ClusterDiscoveryType, got.LoadAssignment, got.TransportSocket, got.TypedExtensionProtocolOptions = nil, nil, nil, nil
+		got.ClusterDiscoveryType, got.LoadAssignment, got.TransportSocket, got.TypedExtensionProtocolOptions, got.UpstreamConfig = nil, nil, nil, nil, nil
 		want := &clusterv3.Cluster{
 			Name: name, AltStatName: "hello", ConnectTimeout: from.ConnectTimeout,
 			CircuitBreakers: from.CircuitBreakers, OutlierDetection: from.OutlierDetection,

@@ -7,6 +7,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	awslambdav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/aws_lambda/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	httppoolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/http/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 
 	"github.com/lambdamesh/lambdamesh/lambda"
@@ -36,6 +37,9 @@ func verify(c *clusterv3.Cluster, name string, f lambda.Function, to target) err
 	}
 	if arn, err := lambda.ParseARN(invoked.GetArn()); err != nil || arn != f.ARN {
 		return errors.New("the filter does not name the function's ARN")
+	}
+	if !c.GetUpstreamConfig().GetTypedConfig().MessageIs(&httppoolv3.HttpConnectionPoolProto{}) {
+		return errors.New("the cluster would take TCP, unsigned")
 	}
 	localities := c.GetLoadAssignment().GetEndpoints()
 	if len(localities) != 1 || len(localities[0].GetLbEndpoints()) != 1 {
