@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/consul/api"
 	"github.com/lambdamesh/lambdamesh/internal/parts"
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
@@ -92,6 +93,12 @@ func (d *demo) startLambdamesh(ctx context.Context) error {
 }
 
 func (d *demo) startProxies(ctx context.Context) (err error) {
+	// As in most meshes: a service of which nothing is known yet is taken for HTTP.
+	if err := d.mesh.Consul.SetEntry(ctx, &api.ProxyConfigEntry{
+		Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"},
+	}); err != nil {
+		return err
+	}
 	if d.gateway, err = d.mesh.AddTerminatingGateway(ctx, gatewayName, []string{"*"}, testmesh.ProxyOptions{EnvoyArgs: drainAtOnce}); err != nil {
 		return err
 	}

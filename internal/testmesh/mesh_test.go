@@ -14,6 +14,13 @@ import (
 func TestMeshWithoutLambdamesh(t *testing.T) {
 	ctx := Context(t)
 	m := TestMesh(t, MeshConfig{NoLambdamesh: true})
+	// Consul takes a service for TCP unless told; then a denied call would see its
+	// connection closed instead of a 403.
+	for _, name := range []string{"app", "legacy"} {
+		if err := m.Consul.SetEntry(ctx, &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: name, Protocol: "http"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	direct := ProxyOptions{XDSAddr: m.Consul.GRPCAddr()}
 
 	app, err := m.AddSidecar(ctx, "app", nil, direct)
