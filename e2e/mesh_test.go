@@ -46,6 +46,16 @@ func begin(t *testing.T, cfg testmesh.MeshConfig) *story {
 	return &story{testmesh.TestMesh(t, cfg), t, ctx}
 }
 
+// run is a part of the story.
+func (s *story) run(name string, part func(t *testing.T)) {
+	whole := s.t
+	defer func() { s.t = whole }()
+	whole.Run(name, func(t *testing.T) {
+		s.t = t
+		part(t)
+	})
+}
+
 // must ends the test on an error.
 func (s *story) must(err error) {
 	s.t.Helper()
@@ -138,6 +148,19 @@ func (s *story) answers(c *testmesh.Sidecar, upstream string, r testmesh.Request
 	got, err := c.WaitStatus(s.ctx, upstream, r, status)
 	s.must(err)
 	return got
+}
+
+// unreachable waits until calls to an upstream fail: with 503, or, where Consul
+// knows nothing of it and so not that it speaks HTTP, with a closed connection.
+func (s *story) unreachable(c *testmesh.Sidecar, upstream string) {
+	s.t.Helper()
+	s.must(testmesh.Poll(s.ctx, func(ctx context.Context) error {
+		r, err := c.Call(ctx, upstream, testmesh.Request{})
+		if err == nil && r.Status != http.StatusServiceUnavailable {
+			return fmt.Errorf("%s answers %d", upstream, r.Status)
+		}
+		return nil
+	}))
 }
 
 // greeting is what testdata/functions/hello.py answers.

@@ -63,7 +63,7 @@ func TestRestart(t *testing.T) {
 		return streams
 	}
 
-	t.Run("nothing changed", func(t *testing.T) {
+	s.run("nothing changed", func(t *testing.T) {
 		streams := restart(func() {})
 		// One change now shows that the streams live; it is all that is ever sent.
 		s.must(s.Consul.SetEntry(s.ctx, testmesh.LambdaDefaults("fronted", meta(two))))
@@ -80,7 +80,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("sent: %v, want fronted alone", sent)
 		}
 	})
-	t.Run("one function changed meanwhile", func(t *testing.T) {
+	s.run("one function changed meanwhile", func(t *testing.T) {
 		streams := restart(func() {
 			s.must(s.Consul.SetEntry(s.ctx, testmesh.LambdaDefaults("near", meta(two))))
 		})
@@ -100,7 +100,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("clusters sent: %v, want near alone", sent)
 		}
 	})
-	t.Run("one function gone meanwhile", func(t *testing.T) {
+	s.run("one function gone meanwhile", func(t *testing.T) {
 		streams := restart(func() { s.must(s.Consul.DeleteEntry(s.ctx, "service-defaults", "near-too")) })
 		s.answers(web, "near-too", testmesh.Request{}, 503)
 		var sent []string

@@ -69,7 +69,7 @@ func TestNoGatewayStalls(t *testing.T) {
 	for i, order := range []struct{ catalogFirst, catalogFirstDown bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
 		name := string(rune('a' + i))
 		in := []map[bool]func(string){catalog, config}
-		t.Run(fmt.Sprintf("catalog first: %v, at the end: %v", order.catalogFirst, order.catalogFirstDown), func(t *testing.T) {
+		s.run(fmt.Sprintf("catalog first: %v, at the end: %v", order.catalogFirst, order.catalogFirstDown), func(t *testing.T) {
 			for k := range in {
 				if order.catalogFirst {
 					in[k][true](name)
