@@ -17,29 +17,8 @@ type cluster struct {
 	final  resource // what Envoy is to have
 }
 
-// onClusters takes clusters of Consul's. A removal that others have to be told of
-// waits, whole and unanswered, so that Consul holds back the listeners and routes
-// that go with it.
+// onClusters takes clusters of Consul's.
 func (s *session) onClusters(resp *response) {
-	for _, name := range resp.removed {
-		if c := s.clusters[name]; c != nil && c.patch != nil && c.patch.Transit {
-			s.parting = resp
-			return
-		}
-	}
-	s.takeClusters(resp)
-}
-
-// onParted ends the wait of a removal.
-func (s *session) onParted() {
-	if resp := s.parting; resp != nil {
-		s.parting = nil
-		s.takeClusters(resp)
-		s.settle()
-	}
-}
-
-func (s *session) takeClusters(resp *response) {
 	t := s.typed(typeCluster)
 	for _, res := range resp.resources {
 		if res.name == localApp {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -200,7 +202,7 @@ func (w *world) quiesce() {
 		switch {
 		case w.session.holding != nil:
 			w.session.onHoldExpired()
-		case w.session.parting != nil:
+		case len(w.session.parting) > 0:
 			w.session.onParted()
 		case w.session.wantsTicks():
 			w.session.onTick()
@@ -328,7 +330,7 @@ func TestModel(t *testing.T) {
 			},
 			"set listener": func(t *rapid.T) {
 				name := listener.Draw(t, "name")
-				w.consul.set(typeListener, name, []byte{byte('a' + small.Draw(t, "content"))})
+				w.consul.set(typeListener, name, modelListener(name, small.Draw(t, "content")))
 			},
 			"remove listener": func(t *rapid.T) {
 				w.consul.set(typeListener, listener.Draw(t, "name"), nil)
@@ -380,6 +382,17 @@ func modelCluster(name string, content int) []byte {
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_LOGICAL_DNS}
 	}
 	return mustMarshal(c)
+}
+
+// modelListener is a listener whose content varies; some lead to dns-a by its name.
+func modelListener(name string, content int) []byte {
+	l := &listenerv3.Listener{Name: name, StatPrefix: strconv.Itoa(content)}
+	if content%2 == 0 {
+		l.FilterChains = []*listenerv3.FilterChain{{
+			FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{"dns-a"}},
+		}}
+	}
+	return mustMarshal(l)
 }
 
 // assignment lists so many endpoints.

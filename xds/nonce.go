@@ -115,6 +115,12 @@ func (s *session) noteParents(resp *response) {
 			}
 		}
 	case typeListener:
+		for _, res := range resp.resources {
+			s.ways[res.name] = s.serverNames(res.body)
+		}
+		for _, name := range resp.removed {
+			delete(s.ways, name)
+		}
 		routes := s.typed(typeRoute)
 		if len(resp.resources) > 0 {
 			for name := range routes.names {

@@ -70,9 +70,9 @@ type Verdict struct {
 type Patch struct {
 	Cluster *clusterv3.Cluster
 
-	// Transit says that calls of other proxies pass through the cluster. When Consul
-	// removes it, it goes a moment later (half of Config.Linger), when those have been
-	// told as well.
+	// Transit says that calls of other proxies pass through the cluster, by a server
+	// name that is its own. When Consul takes the cluster or that name away, it goes a
+	// moment later (half of Config.Linger), when those have been told as well.
 	Transit bool
 
 	Service string // for people: the service it belongs to; empty if it is nobody's

@@ -3,8 +3,18 @@ package xds
 // onResponse takes a response of Consul's. It is answered exactly once: by us if
 // nothing of it concerns Envoy, else when Envoy answers.
 func (s *session) onResponse(resp *response) {
+	s.typed(resp.typeURL).answered = true
+	if s.parts(resp) {
+		s.parting[resp.typeURL] = resp
+		return
+	}
+	s.take(resp)
+	s.settle()
+}
+
+// take sends Envoy what of a response concerns it.
+func (s *session) take(resp *response) {
 	t := s.typed(resp.typeURL)
-	t.answered = true
 	switch resp.typeURL {
 	case typeCluster:
 		s.onClusters(resp)
@@ -19,7 +29,6 @@ func (s *session) onResponse(resp *response) {
 		}
 		s.pass(resp, out)
 	}
-	s.settle()
 }
 
 // due reports whether Envoy is to get a resource of Consul's. Consul sends an

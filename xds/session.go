@@ -40,8 +40,10 @@ type session struct {
 	// that decide on the form of some of them.
 	holding *response
 
-	// parting is clusters whose removal waits a moment. See Patch.Transit.
-	parting *response
+	// parting are responses that wait a moment, whole and unanswered, by type; ways
+	// are the server names by which a listener leads to clusters. See parts.
+	parting map[string]*response
+	ways    map[string]map[string]bool
 
 	// dirty says why the form of a cluster may have changed; empty when Envoy has
 	// been sent all that follows from it.
@@ -105,6 +107,8 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher) *session {
 		unread:   map[string]bool{},
 
 		lingering: map[string]int{},
+		parting:   map[string]*response{},
+		ways:      map[string]map[string]bool{},
 	}
 }
 
@@ -134,7 +138,7 @@ func (s *session) onLost() {
 	s.attached = false
 	s.greeted = false
 	s.generation++
-	s.holding, s.parting = nil, nil
+	s.holding, s.parting = nil, map[string]*response{}
 	s.misled = false
 	s.up = nil
 	for _, t := range s.types {

@@ -174,7 +174,7 @@ func (s *stream) flush(ctx context.Context) error {
 	}
 	cfg := &s.server.cfg
 	setTimer(&s.hold, s.session.holding != nil, cfg.Hold)
-	setTimer(&s.part, s.session.parting != nil, cfg.Linger/2)
+	setTimer(&s.part, len(s.session.parting) > 0, cfg.Linger/2)
 	setTimer(&s.tick, s.session.wantsTicks(), cfg.Linger/lingerTicks)
 	if s.reread == nil && s.session.wantsReattach() {
 		setTimer(&s.reread, true, s.server.rereads.Reserve().Delay())

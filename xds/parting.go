@@ -1,0 +1,88 @@
+package xds
+
+import "google.golang.org/protobuf/encoding/protowire"
+
+// parts reports whether a response takes away a way through this Envoy that others
+// call through: a cluster, or the server name by which a listener leads to it.
+// Consul tells a gateway and its callers at the same time, in no order between
+// clusters and listeners (1.22.5), so a caller that was slower would lose calls.
+func (s *session) parts(resp *response) bool {
+	switch resp.typeURL {
+	case typeCluster:
+		for _, name := range resp.removed {
+			if s.transits(name) {
+				return true
+			}
+		}
+	case typeListener:
+		for _, name := range resp.removed {
+			if s.leaves(name, nil) {
+				return true
+			}
+		}
+		for _, res := range resp.resources {
+			if s.leaves(res.name, s.serverNames(res.body)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *session) transits(cluster string) bool {
+	c := s.clusters[cluster]
+	return c != nil && c.patch != nil && c.patch.Transit
+}
+
+// leaves reports whether a listener no longer has a server name that leads to a
+// cluster in transit.
+func (s *session) leaves(listener string, names map[string]bool) bool {
+	for name := range s.ways[listener] {
+		if !names[name] && s.transits(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// onParted ends the wait of responses that take a way away. Clusters go first, as
+// they do with Consul.
+func (s *session) onParted() {
+	for _, url := range attachOrder {
+		if resp := s.parting[url]; resp != nil {
+			delete(s.parting, url)
+			s.take(resp)
+		}
+	}
+	s.settle()
+}
+
+// serverNames are the server names (SNI) of a listener's filter chains that are
+// names of clusters which may be patched, as on Consul's terminating gateways.
+func (s *session) serverNames(listener []byte) map[string]bool {
+	const (
+		listenerChains = 3  // Listener.filter_chains
+		chainMatch     = 1  // FilterChain.filter_chain_match
+		matchNames     = 11 // FilterChainMatch.server_names
+	)
+	names := map[string]bool{}
+	each := func(want protowire.Number, then func([]byte) error) func([]byte) error {
+		return func(message []byte) error {
+			return scan(message, func(num protowire.Number, typ protowire.Type, value, _ []byte) error {
+				if num != want || typ != protowire.BytesType {
+					return nil
+				}
+				return then(value)
+			})
+		}
+	}
+	note := func(name []byte) error {
+		if s.clusters[string(name)] != nil {
+			names[string(name)] = true
+		}
+		return nil
+	}
+	// What cannot be read leads nowhere: it is passed on as it came.
+	_ = each(listenerChains, each(chainMatch, each(matchNames, note)))(listener)
+	return names
+}
