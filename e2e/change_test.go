@@ -34,7 +34,7 @@ func TestChangesHurtNobodyElse(t *testing.T) {
 			s.answers(web, name, testmesh.Request{}, 503)
 		}
 		s.must(s.Consul.DeleteEntry(s.ctx, "service-defaults", name))
-		s.answers(web, name, testmesh.Request{}, 503)
+		s.unreachable(web, name)
 		s.must(s.Consul.DeregisterLambda(s.ctx, name))
 	}
 	for name, stop := range map[string]func() (int, []string){"app": stopApp, "steady": stopSteady} {

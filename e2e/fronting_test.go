@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
@@ -49,7 +50,9 @@ func TestGatewayComesAndGoes(t *testing.T) {
 
 		stop = s.load(web, "hello", workers)
 		s.must(gateway.Front(s.ctx, "other"))
+		t.Logf("round %d: delisted at %s", round, time.Now().Format("15:04:05.000"))
 		path("cluster direct")
+		t.Logf("round %d: direct at %s", round, time.Now().Format("15:04:05.000"))
 		for range 5 {
 			s.answers(web, "hello", testmesh.Request{}, 200)
 		}

@@ -210,9 +210,11 @@ func (s *story) record(target string) *recorder.Proxy {
 	return p
 }
 
-// load calls an upstream from several goroutines until stop, which returns how
-// many calls were made and what went wrong with some.
+// load calls an upstream from several goroutines until stop, and each at least
+// enough times to tell something. stop returns how many calls were made and what
+// went wrong with some.
 func (s *story) load(c *testmesh.Sidecar, upstream string, workers int) (stop func() (calls int, failures []string)) {
+	const enough = 20
 	type outcome struct {
 		calls    int
 		failures []string
@@ -222,7 +224,7 @@ func (s *story) load(c *testmesh.Sidecar, upstream string, workers int) (stop fu
 	for range workers {
 		go func() {
 			var o outcome
-			for ctx.Err() == nil {
+			for ctx.Err() == nil || o.calls < enough {
 				began := time.Now()
 				r, err := c.Call(context.WithoutCancel(ctx), upstream, testmesh.Request{})
 				o.calls++

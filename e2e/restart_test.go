@@ -100,8 +100,8 @@ func TestRestart(t *testing.T) {
 			t.Errorf("clusters sent: %v, want near alone", sent)
 		}
 	})
-	s.run("one function gone meanwhile", func(t *testing.T) {
-		streams := restart(func() { s.must(s.Consul.DeleteEntry(s.ctx, "service-defaults", "near-too")) })
+	s.run("one function's Meta gone meanwhile", func(t *testing.T) {
+		streams := restart(func() { s.must(s.Consul.SetEntry(s.ctx, testmesh.LambdaDefaults("near-too", nil))) })
 		s.answers(web, "near-too", testmesh.Request{}, 503)
 		var sent []string
 		for _, c := range streams {

@@ -45,7 +45,7 @@ func TestNoGatewayStalls(t *testing.T) {
 	s.until(web, "good", arn)
 	for name := range bad {
 		if name != "plain-tcp" {
-			s.answers(web, name, testmesh.Request{}, 503)
+			s.unreachable(web, name)
 		}
 	}
 	for _, name := range []string{"mistaken", "wrong-arn", "elsewhere", "plain-tcp"} {
@@ -87,7 +87,7 @@ func TestNoGatewayStalls(t *testing.T) {
 				}
 				s.until(web, "good", arn)
 			}
-			s.answers(web, name, testmesh.Request{}, 503)
+			s.unreachable(web, name)
 		})
 	}
 
