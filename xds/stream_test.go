@@ -3,6 +3,7 @@ package xds_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -101,7 +102,8 @@ func listen(t *testing.T, server *grpc.Server) string {
 
 func dial(t *testing.T, addr string) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(xds.DefaultMaxMessageSize)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,5 +366,26 @@ func TestDrain(t *testing.T) {
 		if _, err := envoy.Recv(); status.Code(err) != codes.Unavailable {
 			t.Errorf("an envoy was sent away with %v", err)
 		}
+	}
+}
+
+// TestLargeResponsePasses: a mesh of many services, in one response of 20 MB.
+func TestLargeResponsePasses(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(namePatcher("one"))
+	envoy := r.connect(t.Context(), nil)
+	up := r.upstream()
+	up.next(t)
+	resp := clusters(t, "c1", "fn-a")
+	for i := range 20 {
+		body, err := anypb.New(&clusterv3.Cluster{Name: "big", AltStatName: strings.Repeat("x", 1<<20)})
+		must(t, err)
+		resp.Resources = append(resp.Resources, &discoveryv3.Resource{Name: fmt.Sprintf("big-%d", i), Version: "v1", Resource: body})
+	}
+	must(t, up.Send(resp))
+	var got discoveryv3.DeltaDiscoveryResponse
+	must(t, envoy.RecvMsg(&got))
+	if len(got.GetResources()) != 21 {
+		t.Fatalf("%d resources arrived", len(got.GetResources()))
 	}
 }
