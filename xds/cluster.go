@@ -15,6 +15,9 @@ type cluster struct {
 	watch  string   // the endpoints resource it depends on; empty: none
 	patch  *Patch   // what stands in its place now; nil: Consul's form
 	final  resource // what Envoy is to have
+	taken  resource // the last form of ours that Envoy took; raw is nil for none
+
+	standsIn bool // final stands in for a form in quarantine, or that the Patcher failed to make
 }
 
 // onClusters takes clusters of Consul's.
@@ -68,11 +71,9 @@ func (s *session) release() {
 // judge asks the Patcher about a cluster of Consul's, and remembers it if another
 // answer is possible later.
 func (s *session) judge(res resource) {
-	verdict := s.patcher.Cluster(res.name, res.body, s.proxy, func(name string) Endpoints {
-		return s.endpoints(name, res.name)
-	})
+	verdict, ok := s.ask(res)
 	c := s.clusters[res.name]
-	if verdict == (Verdict{}) && (c == nil || c.patch == nil) {
+	if ok && verdict == (Verdict{}) && (c == nil || c.patch == nil) {
 		s.dropCluster(res.name)
 		return
 	}
@@ -83,6 +84,13 @@ func (s *session) judge(res resource) {
 	if c.consul.raw == nil || &c.consul.raw[0] != &res.raw[0] {
 		c.consul = res.clone()
 	}
+	if !ok {
+		c.patch, c.final = nil, s.standIn(c)
+		if h := s.held[c.watch]; h != nil {
+			h.watchers[res.name] = isPatched(c.final.version)
+		}
+		return
+	}
 	if !verdict.Linger {
 		delete(s.lingering, res.name)
 	} else if c.patch != nil && s.lingers(res.name) {
@@ -91,11 +99,11 @@ func (s *session) judge(res resource) {
 	if c.patch != nil || verdict.Patch != nil {
 		s.changed = true
 	}
-	c.set(verdict.Patch)
+	s.set(c, verdict.Patch)
 	s.unwatch(res.name, c.watch)
 	c.watch = verdict.Watch
 	if h := s.hold(c.watch); h != nil {
-		h.watchers[res.name] = c.patch != nil
+		h.watchers[res.name] = isPatched(c.final.version)
 	}
 }
 
@@ -105,14 +113,17 @@ func (s *session) dropCluster(name string) {
 		s.unwatch(name, c.watch)
 		delete(s.clusters, name)
 		delete(s.lingering, name)
+		delete(s.quarantine, name)
 		s.changed = true
 	}
 }
 
-// set puts a patch, or Consul's own form, in force.
-func (c *cluster) set(patch *Patch) {
-	c.patch, c.final = nil, c.consul
+// set puts a patch, or Consul's own form, in force; for a form in quarantine,
+// something else.
+func (s *session) set(c *cluster, patch *Patch) {
+	c.patch, c.final, c.standsIn = nil, c.consul, false
 	if patch == nil {
+		s.acquit(c)
 		return
 	}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(patch.Cluster)
@@ -121,6 +132,20 @@ func (c *cluster) set(patch *Patch) {
 	}
 	c.patch = patch
 	c.final = newResource(typeCluster, c.consul.name, patchedVersion(c.consul.version, body), body)
+	if s.quarantine[c.consul.name][patchHash(c.final.version)] {
+		c.final = s.standIn(c)
+		return
+	}
+	s.acquit(c)
+}
+
+// acquit ends the quarantine of a cluster whose form is another now.
+func (s *session) acquit(c *cluster) {
+	name := c.consul.name
+	delete(s.quarantine, name)
+	if t := s.typed(typeCluster); isPatched(t.rejected[name].version) || t.rejected[name].version == "" {
+		delete(t.rejected, name)
+	}
 }
 
 // deliverClusters sends Envoy the clusters of a response of Consul's in the form

@@ -13,7 +13,7 @@ import (
 type heldEndpoints struct {
 	copy     resource // its raw is nil until Consul has sent it
 	seen     Endpoints
-	watchers map[string]bool // clusters that depend on it; true: patched at present
+	watchers map[string]bool // clusters that depend on it; true: in a form of ours
 }
 
 // onEndpoints takes endpoints of Consul's. A cluster whose form follows from them

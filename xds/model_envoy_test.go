@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -26,6 +27,7 @@ type modelEnvoy struct {
 	withheld []*discoveryv3.DeltaDiscoveryRequest // answers to clusters while some warm
 	refuses  bool                                 // the next response that may be refused
 	errs     []string
+	names    bool // refusals name what is bad
 
 	refused     map[string]bool // by type and name, since the last that was accepted
 	initialized bool            // its first clusters were warm once
@@ -95,8 +97,9 @@ func (e *modelEnvoy) subscribe(url, name string, want bool) {
 func (e *modelEnvoy) recv(resp *response) {
 	answer := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: resp.typeURL, ResponseNonce: resp.nonce}
 	ours := slices.ContainsFunc(resp.resources, func(r resource) bool { return isPatched(r.version) })
-	if e.refuses && !ours {
-		e.refuses = false
+	bad := badClusters(resp)
+	if e.refuses && !ours || len(bad) > 0 {
+		e.refuses = e.refuses && len(bad) > 0
 		for _, res := range resp.resources {
 			e.refused[resp.typeURL+res.name] = true
 		}
@@ -104,6 +107,9 @@ func (e *modelEnvoy) recv(resp *response) {
 			e.refused[resp.typeURL+name] = true
 		}
 		answer.ErrorDetail = &status.Status{Code: 13, Message: "refused by the model"}
+		if e.names { // else the text is cut off before it names one
+			answer.ErrorDetail.Message = "Error adding/updating cluster(s) " + strings.Join(bad, ", ")
+		}
 		e.out = append(e.out, answer)
 		e.settle()
 		return
@@ -121,6 +127,17 @@ func (e *modelEnvoy) recv(resp *response) {
 		e.out = append(e.out, answer)
 	}
 	e.settle()
+}
+
+// badClusters are the clusters that no Envoy takes.
+func badClusters(resp *response) (names []string) {
+	for _, res := range resp.resources {
+		var c clusterv3.Cluster
+		if resp.typeURL == typeCluster && proto.Unmarshal(res.body, &c) == nil && c.GetAltStatName() == "bad" {
+			names = append(names, res.name)
+		}
+	}
+	return names
 }
 
 // settle sends what had to wait for clusters to be warm.

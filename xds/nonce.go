@@ -14,6 +14,11 @@ type pendingAnswer struct {
 	upstream   string            // Consul's nonce; empty for a push of our own
 	versions   map[string]string // what Envoy was sent; empty: removed
 	before     map[string]string // what it had of these; empty: nothing
+
+	// For contain; only of a response with something of ours.
+	plain   map[string]resource
+	removed []string
+	rest    []byte
 }
 
 // forward sends a response to Envoy under a nonce of ours and notes what it
@@ -32,11 +37,15 @@ func (s *session) forward(resp *response, upstream string, why cause) {
 	}
 	for _, res := range resp.resources {
 		p.versions[res.name] = res.version
-		p.before[res.name] = t.sent(res.name, res.version)
+		p.before[res.name] = t.sent(res.name, res.version, resp.nonce)
 	}
 	for _, name := range resp.removed {
 		p.versions[name], p.before[name] = "", t.has[name]
 		t.forget(name)
+		t.sentIn[name] = resp.nonce
+	}
+	if resp.typeURL == typeCluster && upstream != "" {
+		p.keepPlain(resp, s.clusters)
 	}
 	s.pending[resp.nonce] = p
 	if upstream == "" {
@@ -64,12 +73,22 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 		t.pushing = ""
 	}
 	for name, version := range p.versions {
+		last := t.sentIn[name] == nonce
+		if last && version == "" {
+			delete(t.sentIn, name)
+		}
+		if refusal != nil {
+			s.correct(p.url, name, version, p.before[name])
+		}
 		switch {
 		case refusal == nil:
 			if t.rejected[name].version == version {
 				delete(t.rejected, name)
 			}
-		case t.has[name] == version:
+			if c := s.clusters[name]; c != nil && p.url == typeCluster && isPatched(version) && c.final.version == version {
+				c.taken = c.final
+			}
+		case last:
 			// Refused as a whole: Envoy still has what it had.
 			if p.before[name] == "" {
 				delete(t.has, name)
@@ -87,7 +106,7 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 					continue
 				}
 			}
-			if p.upstream == "" || isPatched(version) {
+			if p.upstream == "" && !isPatched(version) {
 				s.changed = true
 				t.rejected[name] = rejection{version: version, text: safeText(refusal.GetMessage())}
 			}
@@ -95,11 +114,24 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 			s.misled = s.attached // we sent another form since, and Envoy may well take that
 		}
 	}
+	if refusal != nil && s.contain(p, refusal.GetMessage()) {
+		return ""
+	}
 	if p.generation != s.generation || !s.attached {
 		s.misled = s.misled || s.attached && refusal != nil && p.upstream != ""
 		return ""
 	}
 	return p.upstream
+}
+
+// correct rewrites what later responses, sent on top of one that Envoy refused, take
+// for what it had.
+func (s *session) correct(url, name, refused, had string) {
+	for _, later := range s.pending {
+		if before, ok := later.before[name]; ok && later.url == url && before == refused {
+			later.before[name] = had
+		}
+	}
 }
 
 // noteParents notes which resources Envoy needs again because it is being sent

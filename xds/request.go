@@ -46,7 +46,7 @@ func (s *session) onRequest(req *discoveryv3.DeltaDiscoveryRequest) {
 func (s *session) forgive() {
 	for _, t := range s.types {
 		for name, r := range t.rejected {
-			if !isPatched(r.version) {
+			if r.version != "" && !isPatched(r.version) {
 				delete(t.rejected, name)
 				s.touch(causeConsul)
 			}

@@ -65,8 +65,12 @@ type session struct {
 	// unasked are held endpoints that Consul has not been asked for yet.
 	unasked []string
 
-	// changed says that state() would answer something new.
-	changed bool
+	// quarantine are the forms of ours that Envoy refused, by cluster and patchHash.
+	quarantine map[string]map[string]bool
+
+	// changed says that state() would answer something new; failures are for the log.
+	changed  bool
+	failures []string
 
 	// Outboxes.
 	down []push
@@ -87,6 +91,7 @@ const (
 	causeTable     cause = "table"     // another Patcher
 	causeEndpoints cause = "endpoints" // Consul's endpoints came or went
 	causeAnswer    cause = "answer"    // Envoy asked for what we hold
+	causeContain   cause = "contain"   // Envoy refused a form of ours
 )
 
 // newSession makes the session of an Envoy that has just connected.
@@ -109,6 +114,8 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher) *session {
 		lingering: map[string]int{},
 		parting:   map[string]*response{},
 		ways:      map[string]map[string]bool{},
+
+		quarantine: map[string]map[string]bool{},
 	}
 }
 

@@ -160,6 +160,10 @@ func (s *stream) flush(ctx context.Context) error {
 		s.upstream.send(s.session.up)
 	}
 	s.session.up = nil
+	for _, failure := range s.session.failures {
+		s.log.Error("a patch failed, its service is contained", "failure", failure)
+	}
+	s.session.failures = nil
 	down := s.session.down
 	s.session.down = nil
 	for _, p := range down {

@@ -15,6 +15,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"go.uber.org/goleak"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -387,5 +388,71 @@ func TestLargeResponsePasses(t *testing.T) {
 	must(t, envoy.RecvMsg(&got))
 	if len(got.GetResources()) != 21 {
 		t.Fatalf("%d resources arrived", len(got.GetResources()))
+	}
+}
+
+// TestRefusedPatchIsContained: a form of ours that Envoy refuses costs that service
+// alone. Everything else of the response arrives, and Consul never hears of it.
+func TestRefusedPatchIsContained(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(namePatcher("bad"))
+	envoy := r.connect(t.Context(), nil)
+	up := r.upstream()
+	up.next(t)
+	must(t, up.Send(clusters(t, "c1", "fn-a", "plain")))
+	first, err := envoy.Recv()
+	must(t, err)
+	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{
+		TypeUrl: clusterType, ResponseNonce: first.GetNonce(),
+		ErrorDetail: &rpcstatus.Status{Code: 13, Message: "Error adding/updating cluster(s) fn-a: not to my taste"},
+	}))
+	second, err := envoy.Recv()
+	must(t, err)
+	versions := map[string]string{}
+	for _, res := range second.GetResources() {
+		versions[res.GetName()] = res.GetVersion()
+	}
+	if len(versions) != 2 || versions["plain"] != "v1" || versions["fn-a"] == first.GetResources()[0].GetVersion() {
+		t.Fatalf("sent again: %v", versions)
+	}
+	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: clusterType, ResponseNonce: second.GetNonce()}))
+	if got := up.next(t); got.GetResponseNonce() != "c1" || got.GetErrorDetail() != nil {
+		t.Fatalf("consul was told %v", got)
+	}
+	state := r.server.Proxies()[0]
+	if len(state.Rejected) != 1 || !strings.Contains(state.Rejected[0].Error, "not to my taste") {
+		t.Errorf("the state says %+v", state.Rejected)
+	}
+}
+
+// panickyPatcher fails on one cluster.
+type panickyPatcher struct{ namePatcher }
+
+func (p panickyPatcher) Cluster(name string, raw []byte, proxy xds.Proxy, endpoints func(string) xds.Endpoints) xds.Verdict {
+	if name == "fn-a" {
+		panic("a bug")
+	}
+	return p.namePatcher.Cluster(name, raw, proxy, endpoints)
+}
+
+// TestPanicIsContained: so is a Patcher that panics.
+func TestPanicIsContained(t *testing.T) {
+	r := newRig(t, xds.Config{})
+	r.server.SetPatcher(panickyPatcher{"one"})
+	envoy := r.connect(t.Context(), nil)
+	up := r.upstream()
+	up.next(t)
+	must(t, up.Send(clusters(t, "c1", "fn-a", "fn-b")))
+	resp, err := envoy.Recv()
+	must(t, err)
+	for _, res := range resp.GetResources() {
+		var c clusterv3.Cluster
+		must(t, res.GetResource().UnmarshalTo(&c))
+		if want := map[string]string{"fn-a": "", "fn-b": "one"}[c.GetName()]; c.GetAltStatName() != want {
+			t.Errorf("%s has %q", c.GetName(), c.GetAltStatName())
+		}
+	}
+	if rejected := r.server.Proxies()[0].Rejected; len(rejected) != 1 || !strings.Contains(rejected[0].Error, "a bug") {
+		t.Errorf("the state says %+v", rejected)
 	}
 }

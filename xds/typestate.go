@@ -13,6 +13,9 @@ type typeState struct {
 	names    map[string]bool   // what Envoy subscribes to by name
 	has      map[string]string // versions that Envoy reported or was sent since
 
+	// sentIn is the nonce of the last response that carried a resource, or took it away.
+	sentIn map[string]string
+
 	// needs are names whose next delivery must reach Envoy although the version is
 	// the one it has: it subscribed, or was sent their parent, since the last one.
 	needs map[string]bool
@@ -37,6 +40,7 @@ func newTypeState(url string) *typeState {
 		url:     url,
 		names:   map[string]bool{},
 		has:     map[string]string{},
+		sentIn:  map[string]string{},
 		needs:   map[string]bool{},
 		repeats: map[string]bool{},
 
@@ -76,9 +80,10 @@ func (t *typeState) wanted(ours []string) []string {
 }
 
 // sent notes that Envoy is being sent a version, and gives back what it had.
-func (t *typeState) sent(name, version string) (before string) {
+func (t *typeState) sent(name, version, nonce string) (before string) {
 	before = t.has[name]
 	t.has[name] = version
+	t.sentIn[name] = nonce
 	delete(t.needs, name)
 	return before
 }
@@ -86,6 +91,7 @@ func (t *typeState) sent(name, version string) (before string) {
 // forget notes that Envoy no longer has the resource.
 func (t *typeState) forget(name string) {
 	delete(t.has, name)
+	delete(t.sentIn, name)
 	delete(t.needs, name)
 	delete(t.repeats, name)
 	delete(t.rejected, name)

@@ -18,5 +18,12 @@ func patchedVersion(consuls string, patched []byte) string {
 	return consuls + patchMark + hex.EncodeToString(sum[:8])
 }
 
+// patchHash is the part of a version of ours that says what the patched resource is;
+// empty for Consul's own.
+func patchHash(version string) string {
+	_, hash, _ := strings.Cut(version, patchMark)
+	return hash
+}
+
 // isPatched reports whether a version is one of ours.
 func isPatched(version string) bool { return strings.Contains(version, patchMark) }
