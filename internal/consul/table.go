@@ -117,10 +117,11 @@ func frontedBy(gateways []*api.TerminatingGatewayConfigEntry) func(lambda.Servic
 			if namespace == "" {
 				namespace = g.Namespace
 			}
-			listed[lambda.NewServiceName(s.Name, namespace, g.Partition)] = true
+			listed[lambda.NewServiceName(s.Name, namespace, g.Partition).Folded()] = true
 		}
 	}
 	return func(name lambda.ServiceName) bool {
+		name = name.Folded()
 		all := name
 		all.Name = "*"
 		return listed[name] || listed[all]

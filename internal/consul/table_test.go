@@ -97,6 +97,7 @@ func TestBuildTableFronted(t *testing.T) {
 	}{
 		"no gateway":                {want: false},
 		"by name":                   {gateways: gateway("", api.LinkedService{Name: "svc"}), want: true},
+		"in another case":           {gateways: gateway("", api.LinkedService{Name: "SVC"}), want: true},
 		"another":                   {gateways: gateway("", api.LinkedService{Name: "svc2"}), want: false},
 		"by the wildcard":           {gateways: gateway("", api.LinkedService{Name: "*"}), want: true},
 		"in another namespace":      {namespace: "blue", gateways: gateway("", api.LinkedService{Name: "*"}), want: false},

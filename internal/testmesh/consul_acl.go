@@ -14,13 +14,12 @@ const (
 service_prefix "" { policy = "read" }
 node_prefix ""    { policy = "read" }
 `
-	// LambdameshRules are what the recommended policy of lambdamesh gives.
+	// LambdameshRules are those that the README gives the registrator, and so serve
+	// with a registrator inside.
 	LambdameshRules = `
-service_prefix "" { policy = "write" intentions = "read" }
-node_prefix ""    { policy = "read" }
+service_prefix "" { policy = "write" }
 node "lambdas"    { policy = "write" }
-session_prefix "" { policy = "write" }
-key_prefix "lambdamesh/" { policy = "write" }
+node_prefix ""    { policy = "read" }
 `
 )
 
