@@ -21,8 +21,16 @@ func TestDirect(t *testing.T) {
 		t.Errorf("the function saw %+v", g)
 	}
 	s.answers(web, "echo", testmesh.Request{Method: "POST", Body: `{}`}, 200)
-	if got := s.state().proxy(web.ProxyID).form("hello"); got != "cluster direct" {
-		t.Errorf("web has hello as %q", got)
+	// Bootstrapped without -node-name, as beside an agent.
+	beside, err := s.AddSidecar(s.ctx, "beside", []string{"hello"}, testmesh.ProxyOptions{NoNodeName: true})
+	s.must(err)
+	s.healthy(beside.Envoy)
+	s.answers(beside, "hello", testmesh.Request{}, 200)
+	for _, c := range []*testmesh.Sidecar{web, beside} {
+		p := s.state().proxy(c.ProxyID)
+		if got := p.form("hello"); got != "cluster direct" || p.Kind != "connect-proxy" {
+			t.Errorf("%s, a %q, has hello as %q", c.ProxyID, p.Kind, got)
+		}
 	}
 	s.signed()
 }
