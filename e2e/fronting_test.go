@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/api"
+
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
@@ -13,7 +15,21 @@ import (
 // they go to, and while it stops to.
 func TestGatewayComesAndGoes(t *testing.T) {
 	t.Parallel()
+	gatewayComesAndGoes(t)
+}
+
+// TestGatewayComesAndGoesWithProxyDefaults: with them, Consul 1.22.5 does not tell
+// sidecars that a gateway has ceased to front a service.
+func TestGatewayComesAndGoesWithProxyDefaults(t *testing.T) {
+	t.Parallel()
+	gatewayComesAndGoes(t, &api.ProxyConfigEntry{
+		Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"},
+	})
+}
+
+func gatewayComesAndGoes(t *testing.T, entries ...api.ConfigEntry) {
 	s := begin(t, testmesh.MeshConfig{NoRegistrator: true})
+	s.must(s.Consul.SetEntry(s.ctx, entries...))
 	arn := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(arn))
 	s.byHand("other", meta(arn))

@@ -27,12 +27,17 @@ type Service struct {
 	// Fronted says that an entry of a terminating gateway lists the service, by
 	// name or by "*": calls go through that gateway.
 	Fronted bool
+
+	// Delisted says that it was, and is no longer: endpoints that Consul still lists
+	// for it may be those of that gateway.
+	Delisted bool
 }
 
 // Table is an immutable set of the services whose Meta speaks of Lambda. A nil
 // Table is empty.
 type Table struct {
 	services map[ServiceName]*Service // by folded name
+	gateways map[string]bool          // host:port
 }
 
 // NewTable makes a Table; of two services of one name, whatever its case, the last
@@ -43,6 +48,27 @@ func NewTable(services ...Service) *Table {
 		t.services[services[i].Name.Folded()] = &services[i]
 	}
 	return t
+}
+
+// WithGateways is the same Table, which also knows where terminating gateways
+// listen, as host:port.
+func (t *Table) WithGateways(addresses ...string) *Table {
+	with := &Table{services: t.services, gateways: make(map[string]bool, len(addresses))}
+	for _, address := range addresses {
+		with.gateways[address] = true
+	}
+	return with
+}
+
+// IsGateway reports whether a terminating gateway listens at host:port.
+func (t *Table) IsGateway(address string) bool { return t != nil && t.gateways[address] }
+
+// Gateways lists where terminating gateways listen, sorted.
+func (t *Table) Gateways() []string {
+	if t == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(t.gateways))
 }
 
 // Lookup finds a service in any state, whatever the case of its name; nil if the

@@ -11,8 +11,7 @@ import (
 // depends on them: an Envoy that has our form of the cluster does not ask for
 // them. While we hold them, Envoy gets them from this copy alone.
 type heldEndpoints struct {
-	copy     resource // its raw is nil until Consul has sent it
-	seen     Endpoints
+	copy     resource        // its raw is nil until Consul has sent it
 	watchers map[string]bool // clusters that depend on it; true: in a form of ours
 }
 
@@ -24,11 +23,10 @@ func (s *session) onEndpoints(resp *response) {
 	out := &response{typeURL: resp.typeURL, removed: resp.removed, rest: resp.rest}
 	for _, res := range resp.resources {
 		if h := s.held[res.name]; h != nil {
-			h.copy = res.clone()
-			if seen := endpointsOf(res.body); seen != h.seen {
-				h.seen = seen
+			if h.copy.raw == nil || h.copy.version != res.version {
 				s.touch(causeEndpoints)
 			}
+			h.copy = res.clone()
 			continue
 		}
 		if t.due(res) {
@@ -45,8 +43,8 @@ func (s *session) onEndpoints(resp *response) {
 // listeners, a cluster keeps the form in which Envoy has it.
 func (s *session) endpoints(name, cluster string) Endpoints {
 	had, has := s.typed(typeCluster).has[cluster]
-	if h := s.held[name]; h != nil && h.seen != EndpointsUnknown && (!has || s.listening()) {
-		return h.seen
+	if h := s.held[name]; h != nil && h.copy.raw != nil && (!has || s.listening()) {
+		return s.patcher.Endpoints(h.copy.body)
 	}
 	switch {
 	case !has:
@@ -93,7 +91,7 @@ func (s *session) unwatch(cluster, name string) {
 // Consul has not told yet.
 func (s *session) undecided() bool {
 	for _, h := range s.held {
-		if h.seen == EndpointsUnknown && len(h.watchers) > 0 {
+		if h.copy.raw == nil && len(h.watchers) > 0 {
 			return true
 		}
 	}

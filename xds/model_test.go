@@ -31,6 +31,17 @@ type testPatcher struct {
 
 func (p testPatcher) Candidate(name string, _ Proxy) bool { return p.table[name] != "" }
 
+func (p testPatcher) Endpoints(assignment []byte) Endpoints {
+	var a endpointv3.ClusterLoadAssignment
+	if err := proto.Unmarshal(assignment, &a); err != nil {
+		panic(err)
+	}
+	if len(a.GetEndpoints()) == 0 {
+		return EndpointsNone
+	}
+	return EndpointsSome
+}
+
 func (p testPatcher) Cluster(name string, raw []byte, _ Proxy, endpoints func(string) Endpoints) Verdict {
 	var c clusterv3.Cluster
 	if err := proto.Unmarshal(raw, &c); err != nil {
@@ -265,7 +276,7 @@ func (w *world) check() {
 			p.table[name] = "bad"
 		}
 		v := p.Cluster(name, res.body, Proxy{}, func(name string) Endpoints {
-			return endpointsOf(w.consul.mesh[typeEndpoint][name].body)
+			return p.Endpoints(w.consul.mesh[typeEndpoint][name].body)
 		})
 		if v.Patch != nil && (p.table[name] == "bad" || len(w.session.quarantine[name]) > 0) {
 			// Contained (where Envoy named nothing, others of ours in that response, too):

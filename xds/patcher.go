@@ -42,6 +42,10 @@ type Patcher interface {
 	// proxy as things stand, judged by the name alone.
 	Candidate(name string, proxy Proxy) bool
 
+	// Endpoints tells what an encoded ClusterLoadAssignment amounts to: EndpointsNone
+	// or EndpointsSome.
+	Endpoints(assignment []byte) Endpoints
+
 	// Cluster decides on one cluster. raw is Consul's encoding of it, not to be
 	// changed or kept. endpoints tells what is known of an endpoints resource.
 	Cluster(name string, raw []byte, proxy Proxy, endpoints func(name string) Endpoints) Verdict

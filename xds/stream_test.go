@@ -177,6 +177,8 @@ type namePatcher string
 
 func (p namePatcher) Candidate(name string, _ xds.Proxy) bool { return strings.HasPrefix(name, "fn-") }
 
+func (p namePatcher) Endpoints([]byte) xds.Endpoints { return xds.EndpointsSome }
+
 func (p namePatcher) Cluster(name string, _ []byte, _ xds.Proxy, _ func(string) xds.Endpoints) xds.Verdict {
 	if !strings.HasPrefix(name, "fn-") || p == "" {
 		return xds.Verdict{Keep: strings.HasPrefix(name, "fn-")}

@@ -174,28 +174,3 @@ func (r *response) frame() []byte {
 	}
 	return b
 }
-
-// endpointsOf tells whether a ClusterLoadAssignment lists an endpoint, of
-// whatever health. What cannot be read counts as endpoints: then nothing changes.
-func endpointsOf(assignment []byte) Endpoints {
-	const (
-		assignmentLocalities = 2 // ClusterLoadAssignment.endpoints
-		localityEndpoints    = 2 // LocalityLbEndpoints.lb_endpoints
-	)
-	found := EndpointsNone
-	err := scan(assignment, func(num protowire.Number, typ protowire.Type, value, _ []byte) error {
-		if num != assignmentLocalities || typ != protowire.BytesType {
-			return nil
-		}
-		return scan(value, func(num protowire.Number, typ protowire.Type, _, _ []byte) error {
-			if num == localityEndpoints && typ == protowire.BytesType {
-				found = EndpointsSome
-			}
-			return nil
-		})
-	})
-	if err != nil {
-		return EndpointsSome
-	}
-	return found
-}

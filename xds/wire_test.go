@@ -94,15 +94,3 @@ func sameMessage(t *testing.T, a, b []byte) {
 		t.Fatalf("not the same:\n%v\n%v", &x, &y)
 	}
 }
-
-func TestEndpointsOf(t *testing.T) {
-	if got := endpointsOf(assignment("x", 0)); got != EndpointsNone {
-		t.Errorf("without endpoints: %v", got)
-	}
-	if got := endpointsOf(assignment("x", 1)); got != EndpointsSome {
-		t.Errorf("with an unhealthy endpoint: %v", got)
-	}
-	if got := endpointsOf([]byte{0xff}); got != EndpointsSome {
-		t.Errorf("unreadable: %v, but then nothing may change", got)
-	}
-}

@@ -13,6 +13,11 @@ func (p patcher) Candidate(name string, proxy xds.Proxy) bool {
 	return p.Patcher.Candidate(name, patchProxy(proxy))
 }
 
+// Endpoints is part of xds.Patcher.
+func (p patcher) Endpoints(assignment []byte) xds.Endpoints {
+	return xds.Endpoints(p.Patcher.Endpoints(assignment))
+}
+
 // Cluster is part of xds.Patcher.
 func (p patcher) Cluster(name string, raw []byte, proxy xds.Proxy, endpoints func(string) xds.Endpoints) xds.Verdict {
 	verdict := p.Patcher.Cluster(name, raw, patchProxy(proxy), func(name string) patch.Endpoints {

@@ -16,6 +16,8 @@ type finding struct {
 	entries []api.ConfigEntry // of the last whole answer
 	at      time.Time         // when that came; zero: never yet
 	err     error             // of the last answer
+
+	gateways []string
 }
 
 func newFindings(readers int) *findings {
@@ -26,7 +28,7 @@ func newFindings(readers int) *findings {
 func (f *findings) take(a answer) {
 	one := &f.last[a.reader]
 	if one.err = a.err; a.err == nil {
-		one.entries, one.at = a.entries, a.at
+		one.entries, one.at, one.gateways = a.entries, a.at, a.gateways
 	}
 }
 
@@ -82,6 +84,7 @@ func (f *findings) problem() (trouble, string) {
 func (f *findings) entries() Entries {
 	var sorted Entries
 	for _, one := range f.last {
+		sorted.GatewayAddresses = append(sorted.GatewayAddresses, one.gateways...)
 		for _, e := range one.entries {
 			switch e := e.(type) {
 			case *api.ServiceConfigEntry:

@@ -35,6 +35,9 @@ type query func(ctx context.Context, index uint64) (entries []api.ConfigEntry, n
 // first good answer comes at once.
 type reader struct {
 	query query
+
+	// gateways, which may be nil, reads what else an answer is about.
+	gateways *gatewayAddresses
 }
 
 // answer is what came of one read.
@@ -42,7 +45,9 @@ type answer struct {
 	reader  int // which one
 	entries []api.ConfigEntry
 	at      time.Time
-	err     error
+
+	gateways []string // host:port
+	err      error
 }
 
 // run reads until the context ends, giving each answer to deliver.
@@ -54,7 +59,11 @@ func (r reader) run(ctx context.Context, deliver func(answer)) {
 		if ctx.Err() != nil {
 			return
 		}
-		deliver(answer{entries: entries, at: time.Now(), err: err})
+		a := answer{entries: entries, at: time.Now(), err: err}
+		if err == nil && r.gateways != nil {
+			a.gateways = r.gateways.read(ctx, entries)
+		}
+		deliver(a)
 		if err != nil {
 			index = 0
 			pause(ctx, jitter(backoff))

@@ -3,6 +3,7 @@ package consul
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -14,6 +15,10 @@ type Entries struct {
 	Services []*api.ServiceConfigEntry
 	Proxies  []*api.ProxyConfigEntry
 	Gateways []*api.TerminatingGatewayConfigEntry
+
+	GatewayAddresses []string // where terminating gateways listen, as host:port
+
+	WereFronted map[lambda.ServiceName]bool // by a gateway's entry, in an earlier Table; by folded name
 }
 
 // BuildTable makes the Table. check, which may be nil, says what else keeps a
@@ -29,6 +34,7 @@ func BuildTable(entries Entries, check func(lambda.Function) error) *lambda.Tabl
 			continue
 		}
 		s := lambda.Service{Name: name, Function: read.Function, Warnings: read.Warnings, Fronted: fronted(name)}
+		s.Delisted = !s.Fronted && entries.WereFronted[name.Folded()]
 		for _, m := range lambda.Mistakes(err) {
 			s.Errors = append(s.Errors, m.Error())
 		}
@@ -46,7 +52,7 @@ func BuildTable(entries Entries, check func(lambda.Function) error) *lambda.Tabl
 		s.State = state(read, err, s.Errors)
 		services = append(services, s)
 	}
-	return lambda.NewTable(services...)
+	return lambda.NewTable(services...).WithGateways(entries.GatewayAddresses...)
 }
 
 // refusals are the reasons of a check, in terms of the service.
@@ -139,5 +145,5 @@ func hasLambdaExtension(e *api.ServiceConfigEntry) bool {
 
 // sameTable reports whether two Tables say the same.
 func sameTable(a, b *lambda.Table) bool {
-	return (a == nil) == (b == nil) && reflect.DeepEqual(a.Services(), b.Services())
+	return (a == nil) == (b == nil) && reflect.DeepEqual(a.Services(), b.Services()) && slices.Equal(a.Gateways(), b.Gateways())
 }

@@ -38,7 +38,9 @@ type WatcherConfig struct {
 type Watcher struct {
 	cfg WatcherConfig
 
-	said trouble // what was logged last; of the goroutine that runs Run
+	// Of the goroutine that runs Run.
+	said        trouble                     // what was logged last
+	wereFronted map[lambda.ServiceName]bool // services that a gateway's entry listed once
 
 	mu     sync.Mutex
 	status Status // guarded by mu
@@ -60,7 +62,7 @@ type Status struct {
 // NewWatcher makes a Watcher.
 func NewWatcher(cfg WatcherConfig) *Watcher {
 	cfg.Log = orDiscard(cfg.Log)
-	return &Watcher{cfg: cfg, said: pending, status: Status{Problem: "Consul has not answered yet"}}
+	return &Watcher{cfg: cfg, said: pending, wereFronted: map[lambda.ServiceName]bool{}, status: Status{Problem: "Consul has not answered yet"}}
 }
 
 // Status is the state as of now.
@@ -80,7 +82,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 	var readers []reader
 	for _, s := range scopes {
 		for _, kind := range []string{api.ServiceDefaults, api.ProxyDefaults, api.TerminatingGateway} {
-			readers = append(readers, reader{query: w.cfg.Client.list(kind, s.namespace, s.partition)})
+			r := reader{query: w.cfg.Client.list(kind, s.namespace, s.partition)}
+			if kind == api.TerminatingGateway {
+				r.gateways = &gatewayAddresses{client: w.cfg.Client, known: map[gatewayName][]string{}}
+			}
+			readers = append(readers, r)
 		}
 	}
 	w.watch(ctx, readers)
@@ -123,7 +129,7 @@ func (w *Watcher) update(found *findings) {
 	status.Problem = problem
 	if found.whole() {
 		status.Confirmed = found.confirmed()
-		if table := BuildTable(found.entries(), w.cfg.Check); !sameTable(table, status.Table) {
+		if table := BuildTable(w.entries(found, status.Table), w.cfg.Check); !sameTable(table, status.Table) {
 			status.Table, fresh = table, true
 		}
 	}
@@ -132,6 +138,18 @@ func (w *Watcher) update(found *findings) {
 	if fresh {
 		w.cfg.OnTable(status.Table)
 	}
+}
+
+// entries are the findings, with what earlier Tables tell.
+func (w *Watcher) entries(found *findings, last *lambda.Table) Entries {
+	entries := found.entries()
+	for _, s := range last.Services() {
+		if s.Fronted || s.Delisted {
+			w.wereFronted[s.Name.Folded()] = true
+		}
+	}
+	entries.WereFronted = w.wereFronted
+	return entries
 }
 
 func (w *Watcher) setStatus(s Status) {
