@@ -16,6 +16,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// silence is how long Consul may take for its first answer before that is worth a
+// warning: it answers nothing at all about a proxy that it does not find (1.22.5).
+const silence = 10 * time.Second
+
 // stream is the pair of streams of one Envoy: one loop that feeds its session and
 // sends what the session wants sent. Both ends end together, except that the one
 // to Consul may be lost and attached again.
@@ -32,7 +36,7 @@ type stream struct {
 	backoff  backoff
 
 	// Timers of the loop; nil while they do not run.
-	retry, grace, hold, tick, reread, leave, part <-chan time.Time
+	retry, grace, hold, tick, reread, leave, part, silence <-chan time.Time
 }
 
 // serve relays until Envoy goes, or until Consul refuses it for good.
@@ -85,7 +89,7 @@ func (s *stream) serve(ctx context.Context) error {
 				return status.Error(codes.Internal, err.Error())
 			}
 			s.backoff.reset()
-			s.grace = nil
+			s.grace, s.silence = nil, nil
 			s.session.onResponse(resp)
 		case err := <-lost:
 			if err := s.lose(err); err != nil {
@@ -108,6 +112,9 @@ func (s *stream) serve(ctx context.Context) error {
 			s.leave = time.After(s.server.leaveAfter())
 		case <-s.leave:
 			return status.Error(codes.Unavailable, "this lambdamesh stops, another or the next one serves")
+		case <-s.silence:
+			s.silence = nil
+			s.log.Warn("consul does not answer for this envoy; is it registered? Without -node-name in its bootstrap, Consul looks it up under the name of the server that answers", "waited", silence)
 		case <-s.part:
 			s.part = nil
 			s.session.onParted()
@@ -200,6 +207,7 @@ func setTimer(timer *<-chan time.Time, wanted bool, after time.Duration) {
 func (s *stream) attach(ctx context.Context) {
 	s.upstream = attach(ctx, s.server.cfg.Upstream, s.tokens, s.server.cfg.MaxMessageSize)
 	setTimer(&s.grace, true, s.server.cfg.Grace)
+	s.silence = time.After(silence)
 	s.session.onAttached()
 }
 
@@ -214,6 +222,7 @@ func (s *stream) detach() {
 // again; what it cannot is returned, in Consul's words.
 func (s *stream) lose(err error) error {
 	s.detach()
+	s.silence = nil
 	s.session.onLost()
 	switch status.Code(err) {
 	case codes.PermissionDenied, codes.Unauthenticated, codes.InvalidArgument, codes.Unimplemented:

@@ -64,7 +64,7 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve --nonsense", says: "--nonsense"},
 		{args: "serve -nonsense", says: "unknown shorthand"},
 		{args: "serve more", says: `"more"`},
-		{args: "serve --upstream-grace 5m", says: "--upstream-grace"}, // of a later version: not taken in silence
+		{args: "serve --max-new-streams 5", says: "--max-new-streams"}, // of a later version: not taken in silence
 		{args: "serve --xds-addr 0.0.0.0:0", says: "--xds-insecure"},
 		{args: "serve --xds-addr :0", says: "--xds-insecure"},
 		{args: "serve --xds-addr nowhere", says: "not host:port"},
@@ -77,6 +77,7 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve --log-level loud", says: "--log-level"},
 		{args: "serve --max-message-size 5M", says: "50MiB"},
 		{args: "serve --drain-timeout -1s", says: "--drain-timeout"},
+		{args: "serve --upstream-grace 0s", says: "--upstream-grace"},
 		{args: "serve --consul-grpc-addr ftp://x:1", says: "--consul-grpc-addr"},
 		{args: "serve --consul-grpc-ca-file /nonexistent", says: "/nonexistent"},
 		{args: "serve --consul-http-addr ftp://x:1", says: "ftp"},

@@ -72,7 +72,7 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 	identifier := &identifier{client: s.client, log: log}
 	s.xds = xds.NewServer(xds.Config{
 		Upstream: s.upstream.Conn, Identify: identifier.identify,
-		Log: log, Registry: s.metrics, MaxMessageSize: int(c.xds.maxMessageSize),
+		Log: log, Registry: s.metrics, MaxMessageSize: int(c.xds.maxMessageSize), Grace: c.xds.grace,
 	})
 	s.tables = &tables{client: s.client, options: options, server: s.xds, log: log}
 	s.watcher = consul.NewWatcher(consul.WatcherConfig{
