@@ -63,8 +63,8 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	for _, name := range sortedKeys(p.versions) {
 		switch c := s.clusters[name]; {
 		case c != nil:
-			s.judge(c.consul)
-			again.resources = append(again.resources, s.clusters[name].consul)
+			again.resources = append(again.resources, c.consul)
+			s.judge(c.consul) // which may forget the cluster
 		case p.plain[name].raw != nil:
 			again.resources = append(again.resources, p.plain[name])
 		}
