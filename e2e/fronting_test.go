@@ -22,9 +22,7 @@ func TestGatewayComesAndGoes(t *testing.T) {
 // sidecars that a gateway has ceased to front a service.
 func TestGatewayComesAndGoesWithProxyDefaults(t *testing.T) {
 	t.Parallel()
-	gatewayComesAndGoes(t, &api.ProxyConfigEntry{
-		Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"},
-	})
+	gatewayComesAndGoes(t, testmesh.HTTPByDefault())
 }
 
 func gatewayComesAndGoes(t *testing.T, entries ...api.ConfigEntry) {

@@ -13,10 +13,8 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
-const (
-	tagPrefix   = "serverless.consul.hashicorp.com/v1alpha1/lambda/"
-	alphaPrefix = "serverless.consul.hashicorp.com/alpha/lambda/"
-)
+// alphaPrefix stands on two tags of the document's example.
+const alphaPrefix = "serverless.consul.hashicorp.com/alpha/lambda/"
 
 // TestTagsAreAllThereIsToDo: tag a function, and every proxy that may reach it
 // calls it; take the tag away, and it is gone. Nobody touches a proxy.
@@ -38,7 +36,7 @@ func TestTagsAreAllThereIsToDo(t *testing.T) {
 		s.unreachable(web, "late")
 		s.must(s.AWS.Tag(s.ctx, late, testmesh.EnabledTags()))
 		s.until(web, "late", late)
-		s.must(s.AWS.Untag(s.ctx, late, tagPrefix+"enabled"))
+		s.must(s.AWS.Untag(s.ctx, late, testmesh.MetaPrefix+"enabled"))
 		s.unreachable(web, "late")
 		s.must(testmesh.Poll(s.ctx, func(context.Context) error {
 			services, _, err := s.Consul.API().Catalog().Service("late", "", nil)
@@ -51,7 +49,7 @@ func TestTagsAreAllThereIsToDo(t *testing.T) {
 	})
 	s.run("both prefixes of the document's example", func(t *testing.T) {
 		s.function("example", "echo", map[string]string{
-			tagPrefix + "enabled":               "true",
+			testmesh.MetaPrefix + "enabled":     "true",
 			alphaPrefix + "payload-passthrough": "true",
 			alphaPrefix + "invocation-mode":     "ASYNCHRONOUS",
 		})
@@ -73,7 +71,7 @@ func TestTagsAreAllThereIsToDo(t *testing.T) {
 		repaired := func() {
 			t.Helper()
 			s.must(testmesh.Poll(s.ctx, func(context.Context) error {
-				if m := meta(); m[tagPrefix+"arn"] != hello || m[tagPrefix+"enabled"] != "true" {
+				if m := meta(); m[testmesh.MetaPrefix+"arn"] != hello || m[testmesh.MetaPrefix+"enabled"] != "true" {
 					return fmt.Errorf("the Meta of hello is %v", m)
 				}
 				services, _, err := s.Consul.API().Catalog().Service("hello", "", nil)
@@ -84,7 +82,7 @@ func TestTagsAreAllThereIsToDo(t *testing.T) {
 			}))
 			s.until(web, "hello", hello)
 		}
-		for key, value := range map[string]string{tagPrefix + "arn": hello + ":wrong", tagPrefix + "enabled": "false"} {
+		for key, value := range map[string]string{testmesh.MetaPrefix + "arn": hello + ":wrong", testmesh.MetaPrefix + "enabled": "false"} {
 			entry, _, err := s.Consul.API().ConfigEntries().Get(api.ServiceDefaults, "hello", nil)
 			s.must(err)
 			entry.GetMeta()[key] = value

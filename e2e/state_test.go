@@ -19,14 +19,8 @@ func invocationOf(arn string) func(call) bool {
 
 // state is what /api/v1/state says, as far as the stories ask.
 type state struct {
-	Services    []serviceState `json:"services"`
-	Proxies     []proxyState   `json:"proxies"`
-	Registrator struct {
-		LastRun     string         `json:"last_run"`
-		LastSuccess string         `json:"last_success"`
-		Error       string         `json:"error"`
-		Changes     map[string]int `json:"changes"`
-	} `json:"registrator"`
+	Services []serviceState `json:"services"`
+	Proxies  []proxyState   `json:"proxies"`
 }
 
 type serviceState struct {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"github.com/lambdamesh/lambdamesh/internal/parts"
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
@@ -93,10 +92,7 @@ func (d *demo) startLambdamesh(ctx context.Context) error {
 }
 
 func (d *demo) startProxies(ctx context.Context) (err error) {
-	// As in most meshes: a service of which nothing is known yet is taken for HTTP.
-	if err := d.mesh.Consul.SetEntry(ctx, &api.ProxyConfigEntry{
-		Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"},
-	}); err != nil {
+	if err := d.mesh.Consul.SetEntry(ctx, testmesh.HTTPByDefault()); err != nil {
 		return err
 	}
 	if d.gateway, err = d.mesh.AddTerminatingGateway(ctx, gatewayName, []string{"*"}, testmesh.ProxyOptions{EnvoyArgs: drainAtOnce}); err != nil {

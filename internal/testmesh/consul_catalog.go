@@ -49,6 +49,14 @@ func (c *Consul) intend(ctx context.Context, source, destination string, action 
 	return nil
 }
 
+// HTTPByDefault is the proxy-defaults that take a service of which nothing is said for
+// HTTP, as most meshes have it.
+func HTTPByDefault() *api.ProxyConfigEntry {
+	return &api.ProxyConfigEntry{
+		Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"},
+	}
+}
+
 // LambdaDefaults is the service-defaults that make service name a Lambda function by
 // its Meta, as "consul config write" would take it. The keys of meta stand without
 // MetaPrefix.
