@@ -8,7 +8,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 )
 
 // Defaults of Config.
@@ -47,7 +46,7 @@ type Identity struct {
 // Config is what a Server needs. Upstream is required.
 type Config struct {
 	// Upstream opens streams to Consul.
-	Upstream grpc.ClientConnInterface
+	Upstream Upstream
 
 	// Identify looks a proxy up; nil, or a zero answer, leaves its kind unknown.
 	// It is called once a stream, before anything is sent to Consul, and must

@@ -33,6 +33,7 @@ type stream struct {
 	session  *session
 	upstream *attachment // nil while Consul is lost
 	tokens   []string
+	choice   Choice
 	backoff  backoff
 
 	// Timers of the loop; nil while they do not run.
@@ -54,6 +55,7 @@ func (s *stream) serve(ctx context.Context) error {
 	proxy := s.server.identify(ctx, first.GetNode())
 	s.log = s.server.cfg.Log.With("proxy", proxy.ID, "kind", proxy.Kind, "envoy", proxy.Version.String())
 	s.session = newSession(first.GetNode(), proxy, patcher)
+	s.choice.Pinned = proxy.NodeName == ""
 	s.publish()
 	s.server.add(s)
 	defer s.server.remove(s)
@@ -70,7 +72,7 @@ func (s *stream) serve(ctx context.Context) error {
 			return err
 		}
 		var responses <-chan rawFrame
-		var lost <-chan error
+		var lost <-chan loss
 		if s.upstream != nil {
 			responses, lost = s.upstream.responses, s.upstream.lost
 		}
@@ -91,8 +93,8 @@ func (s *stream) serve(ctx context.Context) error {
 			s.backoff.reset()
 			s.grace, s.silence = nil, nil
 			s.session.onResponse(resp)
-		case err := <-lost:
-			if err := s.lose(err); err != nil {
+		case end := <-lost:
+			if err := s.lose(end); err != nil {
 				return err
 			}
 		case <-s.retry:
@@ -205,7 +207,7 @@ func setTimer(timer *<-chan time.Time, wanted bool, after time.Duration) {
 
 // attach begins a generation.
 func (s *stream) attach(ctx context.Context) {
-	s.upstream = attach(ctx, s.server.cfg.Upstream, s.tokens, s.server.cfg.MaxMessageSize)
+	s.upstream = attach(ctx, s.server.cfg.Upstream, s.choice, s.tokens, s.server.cfg.MaxMessageSize)
 	setTimer(&s.grace, true, s.server.cfg.Grace)
 	s.silence = time.After(silence)
 	s.session.onAttached()
@@ -220,17 +222,19 @@ func (s *stream) detach() {
 
 // lose ends a generation that Consul ended. What a new attempt may mend is tried
 // again; what it cannot is returned, in Consul's words.
-func (s *stream) lose(err error) error {
+func (s *stream) lose(end loss) error {
 	s.detach()
 	s.silence = nil
 	s.session.onLost()
+	s.choice.Avoid = end.server
+	err := end.err
 	switch status.Code(err) {
 	case codes.PermissionDenied, codes.Unauthenticated, codes.InvalidArgument, codes.Unimplemented:
-		s.log.Warn("consul refuses this envoy", "error", err)
+		s.log.Warn("consul refuses this envoy", "server", end.server, "error", err)
 		return err
 	}
 	wait := s.backoff.next()
-	s.log.Info("the stream to consul is lost, it is attached again", "in", wait.Round(time.Millisecond), "error", err)
+	s.log.Info("the stream to consul is lost, it is attached again", "server", end.server, "in", wait.Round(time.Millisecond), "error", err)
 	setTimer(&s.retry, true, wait)
 	setTimer(&s.grace, true, s.server.cfg.Grace)
 	return nil

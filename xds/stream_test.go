@@ -65,6 +65,14 @@ func (f *fakeConsul) DeltaAggregatedResources(s discoveryv3.AggregatedDiscoveryS
 	}
 }
 
+// oneServer is an Upstream with nothing to choose.
+type oneServer struct{ *grpc.ClientConn }
+
+func (s oneServer) NewStream(ctx context.Context, _ xds.Choice, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, string, error) {
+	stream, err := s.ClientConn.NewStream(ctx, desc, method, opts...)
+	return stream, s.Target(), err
+}
+
 // rig is an Envoy's end of a connection to a Server in front of a fake Consul.
 type rig struct {
 	t      *testing.T
@@ -80,7 +88,7 @@ func newRig(t *testing.T, cfg xds.Config) *rig {
 	consul := &fakeConsul{streams: make(chan *fakeStream, 10)}
 	upstream := grpc.NewServer()
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(upstream, consul)
-	cfg.Upstream = dial(t, listen(t, upstream))
+	cfg.Upstream = oneServer{dial(t, listen(t, upstream))}
 	server := xds.NewServer(cfg)
 	down := grpc.NewServer(server.ServerOptions()...)
 	server.Register(down)

@@ -2,120 +2,28 @@ package xds
 
 import (
 	"context"
-	"sync"
 
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 )
 
-// deltaMethod is the delta variant of the Aggregated Discovery Service.
-const deltaMethod = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-
-// tokenKey is the metadata in which Envoy carries its Consul token.
-const tokenKey = "x-consul-token"
-
-// attachment is one stream to Consul: one generation of a session.
-//
-// Requests wait in a queue without a bound: there are few, they are small, and a
-// loop that waited for Consul to take one could not take what Consul itself waits
-// to hand over. Responses are handed over one by one, so a slow Envoy slows
-// Consul's stream for it and nothing piles up here.
-type attachment struct {
-	cancel    context.CancelFunc
-	responses chan rawFrame
-	lost      chan error // the reason of the end, once
-	done      sync.WaitGroup
-
-	mu     sync.Mutex
-	queue  []*discoveryv3.DeltaDiscoveryRequest
-	queued chan struct{} // has a token while the queue is not empty
+// Upstream opens streams to Consul's servers. One server is chosen for each
+// stream: Consul caps the streams of a server.
+type Upstream interface {
+	// NewStream opens a stream that lasts until the context ends, and names the
+	// server that it goes to, for Choice.Avoid and for people; empty if none could be
+	// chosen.
+	NewStream(ctx context.Context, choice Choice, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (stream grpc.ClientStream, server string, err error)
 }
 
-// attach opens a stream to Consul with the tokens that Envoy sent, and nothing
-// else of Envoy's metadata. It does not wait for it.
-func attach(ctx context.Context, conn grpc.ClientConnInterface, tokens []string, maxSize int) *attachment {
-	ctx, cancel := context.WithCancel(ctx)
-	md := metadata.MD{}
-	md.Append(tokenKey, tokens...)
-	ctx = metadata.NewOutgoingContext(ctx, md)
-	a := &attachment{
-		cancel:    cancel,
-		responses: make(chan rawFrame),
-		lost:      make(chan error, 1),
-		queued:    make(chan struct{}, 1),
-	}
-	a.done.Add(1)
-	go func() {
-		defer a.done.Done()
-		a.lost <- a.receive(ctx, conn, maxSize)
-		cancel()
-	}()
-	return a
-}
+// Choice is what there is to know for choosing a server. The zero value lets any
+// do.
+type Choice struct {
+	// Pinned asks for the same server each time: the one that the address stands for
+	// which was configured first. An Envoy whose Node names no node belongs to that
+	// agent; any other would look it up under its own name, and hang (1.22.5).
+	Pinned bool
 
-// receive opens the stream and hands over what arrives until it ends.
-func (a *attachment) receive(ctx context.Context, conn grpc.ClientConnInterface, maxSize int) error {
-	desc := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
-	stream, err := conn.NewStream(ctx, desc, deltaMethod,
-		grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(maxSize), grpc.MaxCallSendMsgSize(maxSize))
-	if err != nil {
-		return err
-	}
-	a.done.Add(1)
-	go func() {
-		defer a.done.Done()
-		a.transmit(ctx, stream)
-	}()
-	for {
-		var frame rawFrame
-		if err := stream.RecvMsg(&frame); err != nil {
-			return err
-		}
-		select {
-		case a.responses <- frame:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// transmit sends what is queued. A failure shows in receive, with its reason.
-func (a *attachment) transmit(ctx context.Context, stream grpc.ClientStream) {
-	for {
-		select {
-		case <-a.queued:
-		case <-ctx.Done():
-			return
-		}
-		a.mu.Lock()
-		queue := a.queue
-		a.queue = nil
-		a.mu.Unlock()
-		for _, req := range queue {
-			if stream.SendMsg(req) != nil {
-				return
-			}
-		}
-	}
-}
-
-// send queues requests. It never blocks.
-func (a *attachment) send(reqs []*discoveryv3.DeltaDiscoveryRequest) {
-	if len(reqs) == 0 {
-		return
-	}
-	a.mu.Lock()
-	a.queue = append(a.queue, reqs...)
-	a.mu.Unlock()
-	select {
-	case a.queued <- struct{}{}:
-	default:
-	}
-}
-
-// close ends the stream and waits until its goroutines are gone.
-func (a *attachment) close() {
-	a.cancel()
-	a.done.Wait()
+	// Avoid is a server that has just failed or refused the stream. Another is taken
+	// if there is one, unless Pinned.
+	Avoid string
 }

@@ -71,7 +71,7 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 	}
 	identifier := &identifier{client: s.client, log: log}
 	s.xds = xds.NewServer(xds.Config{
-		Upstream: s.upstream.Conn, Identify: identifier.identify,
+		Upstream: upstream{s.upstream}, Identify: identifier.identify,
 		Log: log, Registry: s.metrics, MaxMessageSize: int(c.xds.maxMessageSize), Grace: c.xds.grace,
 	})
 	s.tables = &tables{client: s.client, options: options, server: s.xds, log: log}
@@ -121,7 +121,7 @@ func (s *server) close() {
 			_ = l.Close()
 		}
 	}
-	_ = s.upstream.Conn.Close()
+	s.upstream.Close()
 	s.client.Close()
 }
 

@@ -38,7 +38,7 @@ type UpstreamConfig struct {
 
 // Upstream is a connection to Consul's gRPC API that Run keeps open.
 type Upstream struct {
-	Conn *grpc.ClientConn
+	conn *grpc.ClientConn
 	addr GRPCAddr
 	log  *slog.Logger
 
@@ -70,7 +70,7 @@ func NewUpstream(cfg UpstreamConfig) (*Upstream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the connection to Consul's xDS: %w", err)
 	}
-	return &Upstream{Conn: conn, addr: addr, log: orDiscard(cfg.Log), reason: "not connected yet"}, nil
+	return &Upstream{conn: conn, addr: addr, log: orDiscard(cfg.Log), reason: "not connected yet"}, nil
 }
 
 func (c UpstreamConfig) credentials() (credentials.TransportCredentials, error) {
@@ -93,22 +93,37 @@ func (c UpstreamConfig) credentials() (credentials.TransportCredentials, error) 
 
 // Run keeps the connection open until the context ends, then closes it.
 func (u *Upstream) Run(ctx context.Context) error {
-	defer u.Conn.Close()
+	defer u.conn.Close()
 	for {
-		state := u.Conn.GetState()
+		state := u.conn.GetState()
 		switch state {
 		case connectivity.Idle:
-			u.Conn.Connect()
+			u.conn.Connect()
 		case connectivity.Ready:
 			u.set("")
 		case connectivity.TransientFailure:
 			u.set(u.lastError(ctx))
 		}
-		if !u.Conn.WaitForStateChange(ctx, state) {
+		if !u.conn.WaitForStateChange(ctx, state) {
 			return nil
 		}
 	}
 }
+
+// Choice is what there is to know for choosing a server of a stream.
+type Choice struct {
+	Pinned bool   // always the same server
+	Avoid  string // one that has just failed the stream
+}
+
+// NewStream opens a stream to Consul, and says to which server.
+func (u *Upstream) NewStream(ctx context.Context, _ Choice, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, string, error) {
+	stream, err := u.conn.NewStream(ctx, desc, method, opts...)
+	return stream, u.addr.String(), err
+}
+
+// Close ends the connection; after it Run returns.
+func (u *Upstream) Close() { _ = u.conn.Close() }
 
 // Unready says why Consul's gRPC API cannot be used now; empty if it can.
 func (u *Upstream) Unready() string {
@@ -135,7 +150,7 @@ func (u *Upstream) set(reason string) {
 // lastError is why the connection failed. A ClientConn tells that only to a call
 // that does not wait; in this state such a call fails before anything is sent.
 func (u *Upstream) lastError(ctx context.Context) string {
-	stream, err := u.Conn.NewStream(ctx, &grpc.StreamDesc{}, "/lambdamesh.Probe/LastError")
+	stream, err := u.conn.NewStream(ctx, &grpc.StreamDesc{}, "/lambdamesh.Probe/LastError")
 	if err != nil {
 		return status.Convert(err).Message()
 	}
