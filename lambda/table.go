@@ -88,6 +88,32 @@ func (t *Table) Services() []*Service {
 	return slices.SortedFunc(maps.Values(t.services), func(a, b *Service) int { return a.Name.Compare(b.Name) })
 }
 
+// Since lists the services that are not as they were in an earlier Table, also
+// those that came or went. One that gateways have ceased to list changes with the
+// gateways: which of its endpoints count depends on them.
+func (t *Table) Since(earlier *Table) []ServiceName {
+	var changed []ServiceName
+	moved := !slices.Equal(t.Gateways(), earlier.Gateways())
+	for _, s := range t.Services() {
+		was := earlier.Lookup(s.Name)
+		if was == nil || !s.equal(was) || moved && s.Delisted {
+			changed = append(changed, s.Name)
+		}
+	}
+	for _, was := range earlier.Services() {
+		if t.Lookup(was.Name) == nil {
+			changed = append(changed, was.Name)
+		}
+	}
+	return changed
+}
+
+func (s *Service) equal(other *Service) bool {
+	return s.Name == other.Name && s.State == other.State && s.Function == other.Function &&
+		s.Fronted == other.Fronted && s.Delisted == other.Delisted &&
+		slices.Equal(s.Errors, other.Errors) && slices.Equal(s.Warnings, other.Warnings)
+}
+
 // Len is the number of services.
 func (t *Table) Len() int {
 	if t == nil {

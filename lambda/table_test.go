@@ -65,3 +65,44 @@ func TestNilTable(t *testing.T) {
 		t.Error("a nil Table is not empty")
 	}
 }
+
+func TestTableSince(t *testing.T) {
+	name := func(n string) ServiceName { return NewServiceName(n, "", "") }
+	before := NewTable(
+		Service{Name: name("same"), State: StateOK},
+		Service{Name: name("other-arn"), State: StateOK, Function: Function{ARN: ARN{Name: "a"}}},
+		Service{Name: name("fronted"), State: StateOK},
+		Service{Name: name("mistaken"), State: StateError, Errors: []string{"one"}},
+		Service{Name: name("gone"), State: StateOK},
+		Service{Name: name("delisted"), State: StateOK, Delisted: true},
+	).WithGateways("10.0.0.1:8443")
+	changed := []Service{
+		{Name: name("same"), State: StateOK},
+		{Name: name("other-arn"), State: StateOK, Function: Function{ARN: ARN{Name: "b"}}},
+		{Name: name("fronted"), State: StateOK, Fronted: true},
+		{Name: name("mistaken"), State: StateError, Errors: []string{"another"}},
+		{Name: name("new"), State: StateOK},
+		{Name: name("delisted"), State: StateOK, Delisted: true},
+	}
+	names := func(all []ServiceName) []string {
+		var names []string
+		for _, n := range all {
+			names = append(names, n.Name)
+		}
+		slices.Sort(names)
+		return names
+	}
+	if got := before.Since(before); got != nil {
+		t.Errorf("nothing changed, Since = %v", got)
+	}
+	after := NewTable(changed...).WithGateways("10.0.0.1:8443")
+	if diff := cmp.Diff([]string{"fronted", "gone", "mistaken", "new", "other-arn"}, names(after.Since(before))); diff != "" {
+		t.Errorf("Since (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"delisted"}, names(after.WithGateways("10.0.0.2:8443").Since(after))); diff != "" {
+		t.Errorf("Since gateways moved (-want +got):\n%s", diff)
+	}
+	if got := names(after.Since(nil)); len(got) != len(changed) {
+		t.Errorf("Since no Table = %v", got)
+	}
+}
