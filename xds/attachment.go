@@ -19,17 +19,19 @@ const tokenKey = "x-consul-token"
 //
 // Requests wait in a queue without a bound: there are few, they are small, and a
 // loop that waited for Consul to take one could not take what Consul itself waits
-// to hand over. Responses are handed over one by one, so a slow Envoy slows
-// Consul's stream for it and nothing piles up here.
+// to hand over. The queue has a goroutine only while there is something in it.
+// Responses are handed over one by one, so a slow Envoy slows Consul's stream for
+// it and nothing piles up here.
 type attachment struct {
 	cancel    context.CancelFunc
 	responses chan rawFrame
 	lost      chan loss // the end, once
 	done      sync.WaitGroup
 
-	mu     sync.Mutex
-	queue  []*discoveryv3.DeltaDiscoveryRequest
-	queued chan struct{} // has a token while the queue is not empty
+	mu      sync.Mutex
+	stream  grpc.ClientStream // nil until it is open
+	queue   []*discoveryv3.DeltaDiscoveryRequest
+	sending bool // a goroutine empties the queue
 }
 
 // loss is how an attachment ended: the reason, and the server it went to, empty if
@@ -50,14 +52,11 @@ func attach(ctx context.Context, upstream Upstream, choice Choice, tokens []stri
 		cancel:    cancel,
 		responses: make(chan rawFrame),
 		lost:      make(chan loss, 1),
-		queued:    make(chan struct{}, 1),
 	}
-	a.done.Add(1)
-	go func() {
-		defer a.done.Done()
+	a.done.Go(func() {
 		a.lost <- a.receive(ctx, upstream, choice, maxSize)
 		cancel()
-	}()
+	})
 	return a
 }
 
@@ -69,11 +68,10 @@ func (a *attachment) receive(ctx context.Context, upstream Upstream, choice Choi
 	if err != nil {
 		return loss{server, err}
 	}
-	a.done.Add(1)
-	go func() {
-		defer a.done.Done()
-		a.transmit(ctx, stream)
-	}()
+	a.mu.Lock()
+	a.stream = stream
+	a.transmitLocked()
+	a.mu.Unlock()
 	for {
 		var frame rawFrame
 		if err := stream.RecvMsg(&frame); err != nil {
@@ -87,37 +85,41 @@ func (a *attachment) receive(ctx context.Context, upstream Upstream, choice Choi
 	}
 }
 
-// transmit sends what is queued. A failure shows in receive, with its reason.
-func (a *attachment) transmit(ctx context.Context, stream grpc.ClientStream) {
-	for {
-		select {
-		case <-a.queued:
-		case <-ctx.Done():
-			return
-		}
-		a.mu.Lock()
-		queue := a.queue
-		a.queue = nil
-		a.mu.Unlock()
-		for _, req := range queue {
-			if stream.SendMsg(req) != nil {
-				return
-			}
-		}
-	}
-}
-
 // send queues requests. It never blocks.
 func (a *attachment) send(reqs []*discoveryv3.DeltaDiscoveryRequest) {
 	if len(reqs) == 0 {
 		return
 	}
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.queue = append(a.queue, reqs...)
-	a.mu.Unlock()
-	select {
-	case a.queued <- struct{}{}:
-	default:
+	a.transmitLocked()
+}
+
+func (a *attachment) transmitLocked() {
+	if a.stream != nil && !a.sending && len(a.queue) > 0 {
+		a.sending = true
+		a.done.Go(a.transmit)
+	}
+}
+
+// transmit sends what is queued. A failure ends it for good, and shows in receive
+// with its reason.
+func (a *attachment) transmit() {
+	for {
+		a.mu.Lock()
+		queue := a.queue
+		a.queue = nil
+		a.sending = len(queue) > 0
+		a.mu.Unlock()
+		if len(queue) == 0 {
+			return
+		}
+		for _, req := range queue {
+			if a.stream.SendMsg(req) != nil {
+				return
+			}
+		}
 	}
 }
 

@@ -1,6 +1,6 @@
 package xds
 
-import "google.golang.org/protobuf/proto"
+import "slices"
 
 // lingerTicks is how many ticks a patch lingers at most; at least one less.
 const lingerTicks = 2
@@ -11,37 +11,73 @@ const localApp = "local_app"
 // cluster is a cluster of Consul's that is patched, or might be with another
 // Patcher or other endpoints.
 type cluster struct {
-	consul resource // Consul's form
-	watch  string   // the endpoints resource it depends on; empty: none
-	patch  *Patch   // what stands in its place now; nil: Consul's form
-	final  resource // what Envoy is to have
-	taken  resource // the last form of ours that Envoy took; raw is nil for none
+	consul  kept   // Consul's form
+	version string // and its version
+	watch   string // the endpoints resource it depends on; empty: none
+
+	patch *Patch // what stands in its place now; nil: Consul's form
+	final final  // what Envoy is to have
+	taken final  // the last form of ours that Envoy took; its form is nil for none
 
 	standsIn bool // final stands in for a form in quarantine, or that the Patcher failed to make
+
+	// quarantine are the forms of ours that Envoy refused, by hash.
+	quarantine map[string]bool
+}
+
+// final is the form in which Envoy is to have a cluster.
+type final struct {
+	version string
+	form    *form // nil: Consul's own
+}
+
+// finally is the cluster of Consul's in its final form.
+func (c *cluster) finally(name string) resource {
+	if c.final.form == nil {
+		return c.consul.resource()
+	}
+	return newResource(name, c.final.version, c.final.form.body)
 }
 
 // onClusters takes clusters of Consul's.
 func (s *session) onClusters(resp *response) {
 	t := s.typed(typeCluster)
-	for _, res := range resp.resources {
-		if res.name == localApp {
+	for i := range resp.resources {
+		if resp.resources[i].name == localApp {
 			s.proxy.LocalApp = true
 		}
 	}
 	for _, name := range resp.removed {
-		s.dropCluster(name)
-		delete(s.unread, name)
+		if k := t.known[name]; k != nil {
+			s.dropCluster(k)
+			k.unread = false
+		}
 	}
-	for _, res := range resp.resources {
-		delete(s.unread, res.name)
-		s.judge(res)
+	for i := range resp.resources {
+		res := &resp.resources[i]
+		res.known = s.know(t, res.name)
+		res.known.unread = false
+		s.judge(res.known, res, true)
 	}
 	s.watch()
-	if !t.served && len(t.has) == 0 && s.undecided() {
+	if !t.served && s.fresh(t) && s.undecided() {
 		s.holding = resp
+		for i := range resp.resources {
+			resp.resources[i].known = nil // may be another by then
+		}
 		return
 	}
 	s.deliverClusters(resp)
+}
+
+// fresh reports whether Envoy has nothing of a type.
+func (s *session) fresh(t *typeState) bool {
+	for _, k := range t.known {
+		if k.has {
+			return false
+		}
+	}
+	return true
 }
 
 // onHoldExpired ends the wait for the endpoints of Envoy's first clusters. They
@@ -61,90 +97,87 @@ func (s *session) release() {
 	}
 	resp := s.holding
 	s.holding = nil
-	for _, name := range sortedKeys(s.clusters) {
-		s.judge(s.clusters[name].consul)
+	t := s.typed(typeCluster)
+	for i := range resp.resources {
+		if k := t.known[resp.resources[i].name]; k != nil && k.cluster != nil {
+			s.judge(k, &resp.resources[i], true)
+		}
 	}
 	s.watch()
 	s.deliverClusters(resp)
 }
 
 // judge asks the Patcher about a cluster of Consul's, and remembers it if another
-// answer is possible later.
-func (s *session) judge(res resource) {
-	verdict, ok := s.ask(res)
-	c := s.clusters[res.name]
+// answer is possible later. news says that Consul has just sent it.
+func (s *session) judge(k *known, res *resource, news bool) {
+	verdict, made, ok := s.ask(k, res)
+	c := k.cluster
 	if ok && verdict == (Verdict{}) && (c == nil || c.patch == nil) {
-		s.dropCluster(res.name)
+		s.dropCluster(k)
 		return
 	}
 	if c == nil {
 		c = &cluster{}
-		s.clusters[res.name] = c
+		k.cluster = c
 	}
-	if c.consul.raw == nil || &c.consul.raw[0] != &res.raw[0] {
-		c.consul = res.clone()
+	if news && !c.consul.is(res.raw()) {
+		c.consul = s.keeper.keep(res.raw())
 	}
+	c.version = res.version
 	if !ok {
-		c.patch, c.final = nil, s.standIn(c)
-		if h := s.held[c.watch]; h != nil {
-			h.watchers[res.name] = isPatched(c.final.version)
-		}
+		s.setPatch(c, nil)
+		s.standIn(k)
+		s.rewatch(k, c.watch)
 		return
 	}
 	if !verdict.Linger {
-		delete(s.lingering, res.name)
-	} else if c.patch != nil && s.lingers(res.name) {
+		delete(s.lingering, k)
+	} else if c.patch != nil && s.lingers(k) {
 		return
 	}
-	if c.patch != nil || verdict.Patch != nil {
-		s.changed = true
-	}
-	s.set(c, verdict.Patch)
-	s.unwatch(res.name, c.watch)
-	c.watch = verdict.Watch
-	if h := s.hold(c.watch); h != nil {
-		h.watchers[res.name] = isPatched(c.final.version)
-	}
+	s.set(k, verdict.Patch, made)
+	s.rewatch(k, verdict.Watch)
 }
 
 // dropCluster forgets a cluster that cannot be patched, or is gone.
-func (s *session) dropCluster(name string) {
-	if c := s.clusters[name]; c != nil {
-		s.unwatch(name, c.watch)
-		delete(s.clusters, name)
-		delete(s.lingering, name)
-		delete(s.quarantine, name)
-		s.changed = true
+func (s *session) dropCluster(k *known) {
+	if k.cluster != nil {
+		s.rewatch(k, "")
+		s.setPatch(k.cluster, nil)
+		k.cluster = nil
+		delete(s.lingering, k)
+		delete(s.stale, k)
 	}
 }
 
 // set puts a patch, or Consul's own form, in force; for a form in quarantine,
 // something else.
-func (s *session) set(c *cluster, patch *Patch) {
-	c.patch, c.final, c.standsIn = nil, c.consul, false
-	if patch == nil {
-		s.acquit(c)
-		return
+func (s *session) set(k *known, patch *Patch, made *form) {
+	c := k.cluster
+	s.setPatch(c, patch)
+	c.standsIn = false
+	c.final = final{version: c.version}
+	if patch != nil {
+		c.final = final{patchedVersion(c.version, made.hash), made}
+		if c.quarantine[made.hash] {
+			s.standIn(k)
+			return
+		}
 	}
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(patch.Cluster)
-	if err != nil {
-		return // a valid cluster, as the Patcher promises, can be encoded
+	// A form that is another now ends the quarantine.
+	c.quarantine = nil
+	t := s.typed(typeCluster)
+	if r, ok := t.rejected[k.name]; ok && (r.version == "" || isPatched(r.version)) {
+		delete(t.rejected, k.name)
 	}
-	c.patch = patch
-	c.final = newResource(typeCluster, c.consul.name, patchedVersion(c.consul.version, body), body)
-	if s.quarantine[c.consul.name][patchHash(c.final.version)] {
-		c.final = s.standIn(c)
-		return
-	}
-	s.acquit(c)
 }
 
-// acquit ends the quarantine of a cluster whose form is another now.
-func (s *session) acquit(c *cluster) {
-	name := c.consul.name
-	delete(s.quarantine, name)
-	if t := s.typed(typeCluster); isPatched(t.rejected[name].version) || t.rejected[name].version == "" {
-		delete(t.rejected, name)
+func (s *session) setPatch(c *cluster, patch *Patch) {
+	if c.patch != nil {
+		s.patched--
+	}
+	if c.patch = patch; patch != nil {
+		s.patched++
 	}
 }
 
@@ -152,16 +185,28 @@ func (s *session) acquit(c *cluster) {
 // it is to have them, leaving out what it has already.
 func (s *session) deliverClusters(resp *response) {
 	t := s.typed(typeCluster)
-	out := &response{typeURL: resp.typeURL, removed: resp.removed, rest: resp.rest}
-	for _, res := range resp.resources {
-		if c := s.clusters[res.name]; c != nil {
-			res = c.final
+	left := *resp
+	left.resources = resp.resources[:0]
+	for i := range resp.resources {
+		res := &resp.resources[i]
+		k := res.known
+		if k == nil {
+			k = s.know(t, res.name)
 		}
-		if t.has[res.name] != res.version {
-			out.resources = append(out.resources, res)
+		version := res.version
+		if k.cluster != nil {
+			version = k.cluster.final.version
 		}
+		if k.has && k.version == version {
+			continue
+		}
+		if version != res.version {
+			*res = k.cluster.finally(k.name)
+		}
+		res.known = k
+		left.resources = append(left.resources, *res)
 	}
-	s.pass(resp, out)
+	s.pass(resp, &left)
 }
 
 // pushClusters sends Envoy the clusters whose form changed without a word from
@@ -170,21 +215,23 @@ func (s *session) deliverClusters(resp *response) {
 // at once never finishes its initialization (1.40.0).
 func (s *session) pushClusters() {
 	t := s.typed(typeCluster)
-	if s.dirty == "" || !s.live() || t.pushing != "" || !s.listening() {
+	if len(s.stale) == 0 || !s.live() || t.pushing != "" || !s.listening() {
 		return
 	}
-	why := s.dirty
-	s.dirty = ""
+	why := s.why
 	out := &response{typeURL: typeCluster}
-	for _, name := range sortedKeys(s.clusters) {
-		c := s.clusters[name]
-		s.judge(c.consul)
-		had, has := t.has[name]
-		if !has || c.patch == nil && !isPatched(had) {
+	for _, k := range s.takeStale() {
+		c := k.cluster
+		if c == nil {
+			continue
+		}
+		res := c.consul.resource()
+		s.judge(k, &res, false)
+		if c = k.cluster; c == nil || !k.has || c.patch == nil && !isPatched(k.version) {
 			continue // Consul's alone to send
 		}
-		if t.lacks(c.final) {
-			out.resources = append(out.resources, c.final)
+		if t.lacks(k, c.final.version) {
+			out.resources = append(out.resources, c.finally(k.name))
 		}
 	}
 	s.watch()
@@ -193,31 +240,58 @@ func (s *session) pushClusters() {
 	}
 }
 
-// touch notes that the form of a cluster may have changed.
-func (s *session) touch(why cause) {
-	if s.dirty == "" {
-		s.dirty = why
+// touch notes that the form of a cluster may have changed, or that Envoy may not
+// have it.
+func (s *session) touch(k *known, why cause) {
+	if k.cluster == nil {
+		return
+	}
+	if len(s.stale) == 0 {
+		s.why = why
+	}
+	s.stale[k] = true
+}
+
+// touchAll is touch for all clusters.
+func (s *session) touchAll(why cause) {
+	for _, k := range s.typed(typeCluster).known {
+		s.touch(k, why)
 	}
 }
 
-// lingers reports whether a patch that may go is kept a while longer, because
-// Envoy has it and it serves calls.
-func (s *session) lingers(name string) bool {
-	if !isPatched(s.typed(typeCluster).has[name]) {
-		delete(s.lingering, name)
+// takeStale are the clusters that were touched, sorted by name; none is afterwards.
+func (s *session) takeStale() []*known {
+	touched := make([]*known, 0, len(s.stale))
+	for k := range s.stale {
+		touched = append(touched, k)
+	}
+	clear(s.stale)
+	slices.SortFunc(touched, byName)
+	return touched
+}
+
+// lingers reports whether a patch that may go is kept a while longer, because it is
+// what Envoy has, and it serves calls.
+func (s *session) lingers(k *known) bool {
+	c := k.cluster
+	if c.taken.form != nil && k.version == c.taken.version {
+		c.final = c.taken // and not what has come to be wanted since
+	}
+	if !k.has || k.version != c.final.version || c.final.form == nil {
+		delete(s.lingering, k)
 		return false
 	}
-	ticks := s.lingering[name]
-	s.lingering[name] = ticks
+	ticks := s.lingering[k]
+	s.lingering[k] = ticks
 	return ticks < lingerTicks
 }
 
 // onTick counts how long patches have lingered. Ticks are needed only while some
 // do.
 func (s *session) onTick() {
-	for name := range s.lingering {
-		s.lingering[name]++
-		s.touch(causeTable)
+	for k := range s.lingering {
+		s.lingering[k]++
+		s.touch(k, causeTable)
 	}
 	s.settle()
 }

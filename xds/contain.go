@@ -3,14 +3,11 @@ package xds
 import (
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 )
 
 // contain keeps a mistake of ours to the service that it concerns. Consul answers a
@@ -24,16 +21,16 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	if p.url != typeCluster {
 		return false
 	}
-	var named, unnamed, standIns []string
-	for name, version := range p.versions {
-		switch c := s.clusters[name]; {
-		case !isPatched(version):
-		case strings.Contains(text, name):
-			named = append(named, name)
-		case c != nil && c.standsIn && c.final.version == version:
-			standIns = append(standIns, name) // the last to be suspected
+	var named, unnamed, standIns []sentResource
+	for _, r := range p.sent {
+		switch c := r.cluster; {
+		case !r.ours():
+		case strings.Contains(text, r.name):
+			named = append(named, r)
+		case c != nil && c.standsIn && c.final.version == r.version:
+			standIns = append(standIns, r) // the last to be suspected
 		default:
-			unnamed = append(unnamed, name)
+			unnamed = append(unnamed, r)
 		}
 	}
 	if len(named) == 0 {
@@ -42,32 +39,33 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	if len(named) == 0 {
 		named = standIns
 	}
-	t := s.typed(typeCluster)
-	for _, name := range named {
-		version := p.versions[name]
-		if s.quarantine[name] == nil {
-			s.quarantine[name] = map[string]bool{}
-		}
-		s.quarantine[name][patchHash(version)] = true
-		t.rejected[name] = rejection{version: version, text: safeText(text)}
-		s.changed = true
-	}
 	if len(named) == 0 {
 		return false
 	}
-	s.touch(causeContain)
+	t := s.typed(typeCluster)
+	for _, r := range named {
+		t.rejected[r.name] = rejection{version: r.version, text: safeText(text)}
+		if c := r.cluster; c != nil {
+			if c.quarantine == nil {
+				c.quarantine = map[string]bool{}
+			}
+			c.quarantine[patchHash(r.version)] = true
+		}
+	}
 	if p.upstream == "" || p.generation != s.generation || !s.attached {
 		return false // what is left to do is for pushClusters, or for a new attachment
 	}
-	again := &response{typeURL: p.url, nonce: p.upstream, removed: p.removed, rest: p.rest}
-	for _, name := range sortedKeys(p.versions) {
-		switch c := s.clusters[name]; {
-		case c != nil:
-			again.resources = append(again.resources, c.consul)
-			s.judge(c.consul) // which may forget the cluster
-		case p.plain[name].raw != nil:
-			again.resources = append(again.resources, p.plain[name])
+	again := &response{typeURL: p.url, nonce: p.upstream, removed: p.response.removed, rest: p.response.rest}
+	for _, res := range p.response.resources {
+		k := t.known[res.name]
+		if k != nil && k.cluster != nil {
+			res = k.cluster.consul.resource()
+			s.judge(k, &res, false) // which may forget the cluster
+		} else if res.field == nil {
+			continue
 		}
+		res.known = k
+		again.resources = append(again.resources, res)
 	}
 	s.watch()
 	s.deliverClusters(again)
@@ -82,7 +80,7 @@ func (s *session) askChildren(clusters *response) {
 	t := s.typed(typeEndpoint)
 	var names []string
 	for _, res := range clusters.resources {
-		if t.subscribed(res.name) && t.needs[res.name] && !s.holds(typeEndpoint, res.name) {
+		if k := t.known[res.name]; k != nil && t.subscribed(k) && k.needs && !s.holds(typeEndpoint, res.name) {
 			names = append(names, res.name)
 		}
 	}
@@ -91,79 +89,69 @@ func (s *session) askChildren(clusters *response) {
 	}
 }
 
-// standIn is what Envoy gets instead of a form in quarantine: the last of ours that
-// it took; else Consul's own if that is an EDS cluster, which Envoy takes; else the
-// cluster without endpoints.
-func (s *session) standIn(c *cluster) resource {
+// standIn puts something else in force than a form in quarantine: the last of ours
+// that Envoy took; else Consul's own if that is an EDS cluster, which Envoy takes;
+// else the cluster without endpoints.
+func (s *session) standIn(k *known) {
+	c := k.cluster
 	c.standsIn = true
-	barred := s.quarantine[c.consul.name]
-	if c.taken.raw != nil && !barred[patchHash(c.taken.version)] {
-		return c.taken
+	if c.taken.form != nil && !c.quarantine[c.taken.form.hash] {
+		c.final = c.taken
+		return
 	}
-	if !isEDS(c.consul.body) {
-		if empty := withoutEndpoints(c.consul); !barred[patchHash(empty.version)] {
-			return empty
+	c.final = final{version: c.version}
+	if res := c.consul.resource(); !isEDS(res.body) {
+		if empty := withoutEndpoints(k.name); empty != nil && !c.quarantine[empty.hash] {
+			c.final = final{patchedVersion(c.version, empty.hash), empty}
 		}
 	}
-	return c.consul
 }
 
-// withoutEndpoints is a cluster that answers 503.
-func withoutEndpoints(consul resource) resource {
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&clusterv3.Cluster{
-		Name:                 consul.name,
+// withoutEndpoints is a cluster that answers 503; nil if the name cannot be that of
+// one.
+func withoutEndpoints(name string) *form {
+	empty, err := newForm(Made{Cluster: &clusterv3.Cluster{
+		Name:                 name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
-		LoadAssignment:       &endpointv3.ClusterLoadAssignment{ClusterName: consul.name},
-	})
+		LoadAssignment:       &endpointv3.ClusterLoadAssignment{ClusterName: name},
+	}})
 	if err != nil { // only a name that is no UTF-8, which no response can hold
-		return consul
+		return nil
 	}
-	return newResource(typeCluster, consul.name, patchedVersion(consul.version, body), body)
+	return empty
 }
 
 func isEDS(cluster []byte) bool {
 	const clusterType, eds = 2, 3 // Cluster.type, DiscoveryType.EDS
 	found := false
-	_ = scan(cluster, func(num protowire.Number, typ protowire.Type, _, field []byte) error {
-		if num == clusterType && typ == protowire.VarintType {
-			_, n := protowire.ConsumeVarint(field)
-			value, _ := protowire.ConsumeVarint(field[n:])
+	for f := (fields{rest: cluster}); f.next(); {
+		if value, ok := f.varint(clusterType); ok {
 			found = value == eds
 		}
-		return nil
-	})
+	}
 	return found
 }
 
-// ask asks the Patcher. One that panics is a refused form like any other: ok is
-// false, and what happened waits in failures to be logged.
-func (s *session) ask(res resource) (verdict Verdict, ok bool) {
+// ask asks the Patcher, and makes the form that it wants. One that panics is a refused
+// form like any other: ok is false, and what happened waits in failures to be logged.
+func (s *session) ask(k *known, res *resource) (verdict Verdict, made *form, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			verdict, ok = Verdict{}, false
-			failure := fmt.Sprintf("the patch of %s failed: %v", res.name, p)
-			if s.typed(typeCluster).rejected[res.name].text != failure {
-				s.typed(typeCluster).rejected[res.name] = rejection{text: failure}
+			verdict, made, ok = Verdict{}, nil, false
+			failure := fmt.Sprintf("the patch of %s failed: %v", k.name, p)
+			if t := s.typed(typeCluster); t.rejected[k.name].text != failure {
+				t.rejected[k.name] = rejection{text: failure}
 				s.failures = append(s.failures, failure+"\n"+string(debug.Stack()))
-				s.changed = true
 			}
 		}
 	}()
-	return s.patcher.Cluster(res.name, res.body, s.proxy, func(name string) Endpoints {
-		return s.endpoints(name, res.name)
-	}), true
-}
-
-// keepPlain notes what of a response may have to be sent once more and stands nowhere
-// else: Consul's clusters beside ours.
-func (p *pendingAnswer) keepPlain(resp *response, remembered map[string]*cluster) {
-	if !slices.ContainsFunc(resp.resources, func(r resource) bool { return isPatched(r.version) }) {
-		return
-	}
-	p.removed, p.rest, p.plain = resp.removed, resp.rest, map[string]resource{}
-	for _, res := range resp.resources {
-		if remembered[res.name] == nil {
-			p.plain[res.name] = res
+	s.asking = k
+	verdict = s.patcher.Cluster(k.name, res.body, s.proxy, s.endpoints)
+	if verdict.Patch != nil {
+		var err error
+		if made, err = s.forms.of(verdict.Patch); err != nil {
+			panic(err) // a valid cluster, as the Patcher promises, can be encoded
 		}
 	}
+	return verdict, made, true
 }

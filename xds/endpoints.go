@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -11,48 +12,78 @@ import (
 // depends on them: an Envoy that has our form of the cluster does not ask for
 // them. While we hold them, Envoy gets them from this copy alone.
 type heldEndpoints struct {
-	copy     resource        // its raw is nil until Consul has sent it
-	watchers map[string]bool // clusters that depend on it; true: in a form of ours
+	copy     kept
+	version  string
+	told     bool     // Consul has sent it
+	watchers []*known // clusters that depend on it
 }
+
+// body is the encoded ClusterLoadAssignment.
+func (h *heldEndpoints) body() []byte { return h.copy.resource().body }
 
 // onEndpoints takes endpoints of Consul's. A cluster whose form follows from them
 // goes to Envoy before they do: the other way round calls are lost in between
 // (measured: 3 to 5 of a steady stream).
 func (s *session) onEndpoints(resp *response) {
 	t := s.typed(typeEndpoint)
-	out := &response{typeURL: resp.typeURL, removed: resp.removed, rest: resp.rest}
-	for _, res := range resp.resources {
-		if h := s.held[res.name]; h != nil {
-			if h.copy.raw == nil || h.copy.version != res.version {
-				s.touch(causeEndpoints)
-			}
-			h.copy = res.clone()
-			continue
+	left := resp.only(func(res *resource) bool {
+		h := s.held[res.name]
+		if h == nil {
+			return t.due(res)
 		}
-		if t.due(res) {
-			out.resources = append(out.resources, res)
-		}
-	}
+		s.copied(h, res)
+		return false
+	})
 	s.release()
 	s.pushClusters()
-	s.pass(resp, out)
+	s.pass(resp, left)
 }
 
-// endpoints tells the Patcher what is known of an endpoints resource on which the
-// form of a cluster depends. Until Consul has told, and until Envoy has asked for
+// copied takes endpoints that we hold.
+func (s *session) copied(h *heldEndpoints, res *resource) {
+	changed := !h.told || h.version != res.version
+	h.copy, h.version, h.told = kept{head: slices.Clone(res.raw())}, res.version, true
+	if changed {
+		for _, k := range h.watchers {
+			s.touch(k, causeEndpoints)
+		}
+	}
+	s.owe(s.typed(typeEndpoint).known[res.name])
+}
+
+// endpointsOf tells the Patcher what is known of an endpoints resource on which the
+// form depends of the cluster that it is asked about. Until Consul has told, and until Envoy has asked for
 // listeners, a cluster keeps the form in which Envoy has it.
-func (s *session) endpoints(name, cluster string) Endpoints {
-	had, has := s.typed(typeCluster).has[cluster]
-	if h := s.held[name]; h != nil && h.copy.raw != nil && (!has || s.listening()) {
-		return s.patcher.Endpoints(h.copy.body)
+func (s *session) endpointsOf(name string) Endpoints {
+	k := s.asking
+	if h := s.held[name]; h != nil && h.told && (!k.has || s.listening()) {
+		return s.patcher.Endpoints(h.body())
 	}
 	switch {
-	case !has:
+	case !k.has:
 		return EndpointsUnknown
-	case isPatched(had):
+	case isPatched(k.version):
 		return EndpointsNone
 	}
 	return EndpointsSome
+}
+
+// rewatch notes on which endpoints a cluster depends now; empty for none.
+func (s *session) rewatch(k *known, name string) {
+	c := k.cluster
+	if c.watch != name {
+		if h := s.held[c.watch]; h != nil {
+			h.watchers = slices.DeleteFunc(h.watchers, func(other *known) bool { return other == k })
+			if len(h.watchers) == 0 {
+				s.unwatched = append(s.unwatched, c.watch)
+			}
+		}
+		c.watch = name
+		if h := s.hold(name); h != nil {
+			h.watchers = append(h.watchers, k)
+		}
+	}
+	s.owe(s.typed(typeEndpoint).known[name])
 }
 
 // hold makes room for endpoints that a cluster watches; nil for none.
@@ -62,7 +93,7 @@ func (s *session) hold(name string) *heldEndpoints {
 	}
 	h := s.held[name]
 	if h == nil {
-		h = &heldEndpoints{watchers: map[string]bool{}}
+		h = &heldEndpoints{}
 		s.held[name] = h
 		s.unasked = append(s.unasked, name)
 	}
@@ -74,16 +105,14 @@ func (s *session) hold(name string) *heldEndpoints {
 func (s *session) watch() {
 	names := s.unasked
 	s.unasked = nil
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
 	if t := s.typed(typeEndpoint); !t.opened {
 		s.open(t)
-	} else if len(names) > 0 {
+	} else {
 		s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesSubscribe: names})
-	}
-}
-
-func (s *session) unwatch(cluster, name string) {
-	if h := s.held[name]; h != nil {
-		delete(h.watchers, cluster)
 	}
 }
 
@@ -91,11 +120,26 @@ func (s *session) unwatch(cluster, name string) {
 // Consul has not told yet.
 func (s *session) undecided() bool {
 	for _, h := range s.held {
-		if h.copy.raw == nil && len(h.watchers) > 0 {
+		if !h.told && len(h.watchers) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// need notes that Envoy needs a resource's next delivery whatever its version.
+func (s *session) need(t *typeState, k *known) {
+	k.needs = true
+	if t.url == typeEndpoint {
+		s.owe(k)
+	}
+}
+
+// owe notes that Envoy may have to be sent endpoints from our copy.
+func (s *session) owe(k *known) {
+	if k != nil && s.held[k.name] != nil {
+		s.owing[k] = true
+	}
 }
 
 // pushEndpoints sends Envoy, from our copies, the endpoints that it subscribes to
@@ -103,13 +147,15 @@ func (s *session) undecided() bool {
 // and emptied at once they would fail its last calls.
 func (s *session) pushEndpoints() {
 	t := s.typed(typeEndpoint)
-	if !s.live() || t.pushing != "" {
+	if len(s.owing) == 0 || !s.live() || t.pushing != "" {
 		return
 	}
+	owing := slices.SortedFunc(maps.Keys(s.owing), byName)
+	clear(s.owing)
 	out := &response{typeURL: typeEndpoint}
-	for _, name := range sortedKeys(s.held) {
-		if h := s.held[name]; h.needed() && t.rejected[name].version != h.copy.version && t.owed(h.copy, name) {
-			out.resources = append(out.resources, h.copy)
+	for _, k := range owing {
+		if h := s.held[k.name]; h != nil && h.needed() && t.rejected[k.name].version != h.version && t.owed(h, k) {
+			out.resources = append(out.resources, h.copy.resource())
 		}
 	}
 	if len(out.resources) > 0 {
@@ -119,35 +165,34 @@ func (s *session) pushEndpoints() {
 
 // owed reports whether Envoy subscribes to a resource of which we have a copy, and
 // lacks it.
-func (t *typeState) owed(copy resource, name string) bool {
-	return copy.raw != nil && t.subscribed(name) && (t.needs[name] || t.has[name] != copy.version)
+func (t *typeState) owed(h *heldEndpoints, k *known) bool {
+	return h.told && t.subscribed(k) && (k.needs || !k.has || k.version != h.version)
 }
 
 // needed reports whether a cluster uses the endpoints.
 func (h *heldEndpoints) needed() bool {
-	for _, patched := range h.watchers {
-		if !patched {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.watchers, func(k *known) bool { return k.cluster.final.form == nil })
 }
 
 // dropUnwatched gives up endpoints that no cluster depends on any more. Consul
 // serves Envoy from then on, and is asked once more for what Envoy is owed.
 func (s *session) dropUnwatched() {
+	names := s.unwatched
+	s.unwatched = nil
+	slices.Sort(names)
 	t := s.typed(typeEndpoint)
-	for _, name := range sortedKeys(s.held) {
+	for _, name := range slices.Compact(names) {
 		h := s.held[name]
-		if len(h.watchers) > 0 {
+		if h == nil || len(h.watchers) > 0 {
 			continue
 		}
 		delete(s.held, name)
+		k := t.known[name]
 		switch {
 		case !t.opened:
-		case !t.subscribed(name):
+		case !t.subscribed(k):
 			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesUnsubscribe: []string{name}})
-		case t.owed(h.copy, name):
+		case k != nil && t.owed(h, k):
 			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesSubscribe: []string{name}})
 		}
 	}
@@ -162,7 +207,9 @@ func (s *session) heldNames(url string) []string {
 	if url != typeEndpoint {
 		return nil
 	}
-	return sortedKeys(s.held)
+	return slices.Collect(maps.Keys(s.held))
 }
+
+func byName(a, b *known) int { return cmp.Compare(a.name, b.name) }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -9,8 +9,9 @@ import (
 // metrics counts what the streams do. No label names a proxy or a service: their
 // number has no bound.
 type metrics struct {
-	pushes *prometheus.CounterVec
-	nacks  *prometheus.CounterVec
+	pushes  *prometheus.CounterVec
+	nacks   *prometheus.CounterVec
+	patches prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
@@ -23,25 +24,25 @@ func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
 			Name: "lambdamesh_xds_nacks_total",
 			Help: "Responses that Envoys refused, by type of resource and by whether one of lambdamesh's was in them.",
 		}, []string{"type", "ours"}),
+		patches: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lambdamesh_xds_patches_total",
+			Help: "Patched resources that were made; an Envoy that is to have one which another Envoy has is given the same.",
+		}),
 	}
 	if registry == nil {
 		return m
 	}
-	registry.MustRegister(m.pushes, m.nacks,
+	registry.MustRegister(m.pushes, m.nacks, m.patches,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lambdamesh_xds_streams",
 			Help: "Envoys that are connected.",
-		}, func() float64 { return float64(len(server.Proxies())) }),
+		}, func() float64 { return float64(server.connected()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "lambdamesh_patched_resources",
 			Help:        "Resources that connected Envoys have in a form of lambdamesh's, by type.",
 			ConstLabels: prometheus.Labels{"type": "cluster"},
 		}, func() float64 {
-			n := 0
-			for _, proxy := range server.Proxies() {
-				n += len(proxy.Patched)
-			}
-			return float64(n)
+			return float64(server.patched())
 		}),
 	)
 	return m

@@ -188,7 +188,7 @@ func (m *modelConsul) set(url, name string, body []byte) {
 	if body == nil {
 		delete(m.mesh[url], name)
 	} else {
-		m.mesh[url][name] = newResource(url, name, "v"+strconv.Itoa(hash(body)), body)
+		m.mesh[url][name] = newResource(name, "v"+strconv.Itoa(hash(body)), body)
 	}
 	m.work()
 }

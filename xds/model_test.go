@@ -14,6 +14,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"pgregory.net/rapid"
@@ -27,6 +28,18 @@ import (
 type testPatcher struct {
 	table   map[string]string // name to what the patch says
 	fronted map[string]bool
+}
+
+func (p testPatcher) Subject(name string) string { return strings.TrimPrefix(name, "plain-") }
+
+func (p testPatcher) Since(earlier Patcher) (subjects []string, all bool) {
+	was := earlier.(testPatcher)
+	for _, name := range modelClusters {
+		if p.table[name] != was.table[name] || p.fronted[name] != was.fronted[name] {
+			subjects = append(subjects, name)
+		}
+	}
+	return subjects, false
 }
 
 func (p testPatcher) Candidate(name string, _ Proxy) bool { return p.table[name] != "" }
@@ -65,14 +78,18 @@ func (p testPatcher) Cluster(name string, raw []byte, _ Proxy, endpoints func(st
 }
 
 func (p testPatcher) patch(c *clusterv3.Cluster) *Patch {
-	if p.table[c.GetName()] == "panic" {
-		panic("the model's patch fails")
-	}
-	return &Patch{Cluster: &clusterv3.Cluster{
-		Name:                 c.GetName(),
-		AltStatName:          p.table[c.GetName()],
-		ConnectTimeout:       c.GetConnectTimeout(),
-		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+	stat := p.table[c.GetName()]
+	key := c.GetName() + " " + stat + " " + c.GetConnectTimeout().String()
+	return &Patch{Key: key, Make: func() Made {
+		if stat == "panic" {
+			panic("the model's patch fails")
+		}
+		return Made{Cluster: &clusterv3.Cluster{
+			Name:                 c.GetName(),
+			AltStatName:          stat,
+			ConnectTimeout:       c.GetConnectTimeout(),
+			ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+		}}
 	}}
 }
 
@@ -83,6 +100,7 @@ type world struct {
 	envoy   *modelEnvoy
 	session *session
 	patcher testPatcher
+	inForce testPatcher
 
 	toEnvoy  []*response
 	toConsul []*discoveryv3.DeltaDiscoveryRequest
@@ -112,7 +130,8 @@ func newWorld(t *rapid.T) *world {
 
 // connect begins a stream of Envoy's, as after a restart of lambdamesh.
 func (w *world) connect() {
-	w.session = newSession(&corev3.Node{Id: "model"}, Proxy{}, w.patcher.clone())
+	w.inForce = w.patcher.clone()
+	w.session = newSession(&corev3.Node{Id: "model"}, Proxy{}, w.inForce, newForms(prometheus.NewCounter(prometheus.CounterOpts{})))
 	w.toEnvoy = nil
 	w.wire = recorder.NewConversation()
 	w.attach()
@@ -143,13 +162,14 @@ func (p testPatcher) clone() testPatcher {
 // drain takes what the session wants sent.
 func (w *world) drain() {
 	for _, p := range w.session.down {
-		resp, err := parseResponse(p.frame())
+		frame := p.frame().Materialize()
+		resp, err := parseResponse(frame)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		w.toEnvoy = append(w.toEnvoy, resp)
 		var decoded discoveryv3.DeltaDiscoveryResponse
-		if err := proto.Unmarshal(p.frame(), &decoded); err != nil {
+		if err := proto.Unmarshal(frame, &decoded); err != nil {
 			w.t.Fatal(err)
 		}
 		w.wire.AddResponse(&decoded)
@@ -168,7 +188,11 @@ func (w *world) deliver(queue string) bool {
 		req := w.envoy.out[0]
 		w.envoy.out = w.envoy.out[1:]
 		w.wire.AddRequest(req)
-		w.session.onRequest(req)
+		parsed, err := parseRequest(mustMarshal(req))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.session.onRequest(parsed)
 	case "relay to envoy":
 		if len(w.toEnvoy) == 0 {
 			return false
@@ -187,7 +211,7 @@ func (w *world) deliver(queue string) bool {
 		if len(w.consul.out) == 0 || !w.session.attached {
 			return false
 		}
-		resp, err := parseResponse(w.consul.out[0].frame())
+		resp, err := parseResponse(w.consul.out[0].frame().Materialize())
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -226,7 +250,7 @@ func (w *world) quiesce() {
 		case slices.ContainsFunc(slices.Collect(maps.Values(w.consul.types)), func(t *modelConsulType) bool { return t.refused }):
 			// Consul repeats what was refused at the next request of any type.
 			w.toConsul = append(w.toConsul, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster})
-		case w.session.refused():
+		case w.session.waitsForNext():
 			w.envoy.out = append(w.envoy.out, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster})
 		default:
 			return
@@ -236,8 +260,8 @@ func (w *world) quiesce() {
 	w.t.Fatal("the streams never come to rest")
 }
 
-// refused reports whether something of Consul's waits for Envoy's next request.
-func (s *session) refused() bool {
+// waitsForNext reports whether something of Consul's waits for Envoy's next request.
+func (s *session) waitsForNext() bool {
 	for _, t := range s.types {
 		for _, r := range t.rejected {
 			if r.version != "" && !isPatched(r.version) {
@@ -278,15 +302,18 @@ func (w *world) check() {
 		v := p.Cluster(name, res.body, Proxy{}, func(name string) Endpoints {
 			return p.Endpoints(w.consul.mesh[typeEndpoint][name].body)
 		})
-		if v.Patch != nil && (p.table[name] == "bad" || len(w.session.quarantine[name]) > 0) {
+		if v.Patch != nil && (p.table[name] == "bad" || w.session.quarantined(name)) {
 			// Contained (where Envoy named nothing, others of ours in that response, too):
 			// an older form of ours, none with endpoints, or Consul's own if EDS.
 			if got := w.envoy.state[typeCluster][name]; isPatched(got) || got == res.version && isEDS(res.body) {
 				want[name] = got
 			}
 		} else if v.Patch != nil {
-			body, _ := proto.MarshalOptions{Deterministic: true}.Marshal(v.Patch.Cluster)
-			want[name] = patchedVersion(res.version, body)
+			made, err := newForm(v.Patch.Make())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[name] = patchedVersion(res.version, made.hash)
 		}
 	}
 	same(t, "clusters", w.envoy.state[typeCluster], want)
@@ -307,11 +334,25 @@ func (w *world) check() {
 	}
 	same(t, "listeners", w.envoy.state[typeListener], listeners)
 	same(t, "routes", w.envoy.state[typeRoute], routes)
+	patched := 0
+	for _, k := range w.session.typed(typeCluster).known {
+		if k.cluster != nil && k.cluster.patch != nil {
+			patched++
+		}
+	}
+	if patched != w.session.patched {
+		t.Errorf("%d clusters are patched, counted %d", patched, w.session.patched)
+	}
 	for name, h := range w.session.held {
 		if len(h.watchers) == 0 {
 			t.Errorf("endpoints %s are held for nobody", name)
 		}
 	}
+}
+
+func (s *session) quarantined(name string) bool {
+	k := s.typed(typeCluster).known[name]
+	return k != nil && k.cluster != nil && len(k.cluster.quarantine) > 0
 }
 
 func same(t *rapid.T, what string, got, want map[string]string) {
@@ -368,7 +409,10 @@ func TestModel(t *testing.T) {
 				w.patcher.table[name] = []string{"", "arn-1", "arn-2", "bad", "panic"}[rapid.IntRange(0, 4).Draw(t, "arn")]
 				w.envoy.names = rapid.Bool().Draw(t, "names")
 				w.patcher.fronted[name] = rapid.Bool().Draw(t, "fronted")
-				w.session.onPatcher(w.patcher.clone())
+				next := w.patcher.clone()
+				subjects, all := next.Since(w.inForce)
+				w.inForce = next
+				w.session.onPatcher(next, subjects, all)
 				w.drain()
 			},
 			"envoy refuses": func(*rapid.T) { w.envoy.refuses = true },

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"strconv"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -9,17 +10,29 @@ import (
 
 // pendingAnswer is a response that Envoy has been given and not answered.
 type pendingAnswer struct {
+	number     uint64 // its nonce's
 	url        string
 	generation int
-	upstream   string            // Consul's nonce; empty for a push of our own
-	versions   map[string]string // what Envoy was sent; empty: removed
-	before     map[string]string // what it had of these; empty: nothing
+	upstream   string // Consul's nonce; empty for a push of our own
+	sent       []sentResource
 
-	// For contain; only of a response with something of ours.
-	plain   map[string]resource
-	removed []string
-	rest    []byte
+	// response is what was sent, for contain: only of Consul's with something of ours.
+	response *response
 }
+
+// sentResource is one resource of a response, or one that it took away.
+type sentResource struct {
+	*known
+	gone    bool
+	version string
+	before  string // the version that Envoy had; empty: none
+}
+
+// ours reports whether it is in a form of ours.
+func (r sentResource) ours() bool { return !r.gone && isPatched(r.version) }
+
+// last reports whether no later response carried the resource, or took it away.
+func (p *pendingAnswer) last(r *sentResource) bool { return r.in == p.number }
 
 // forward sends a response to Envoy under a nonce of ours and notes what it
 // carries. upstream is Consul's nonce, empty for a push of our own.
@@ -29,23 +42,29 @@ func (s *session) forward(resp *response, upstream string, why cause) {
 	t := s.typed(resp.typeURL)
 	t.served = true
 	p := &pendingAnswer{
+		number:     s.nonces,
 		url:        resp.typeURL,
 		generation: s.generation,
 		upstream:   upstream,
-		versions:   make(map[string]string, len(resp.resources)),
-		before:     make(map[string]string, len(resp.resources)),
+		sent:       make([]sentResource, 0, len(resp.resources)+len(resp.removed)),
 	}
-	for _, res := range resp.resources {
-		p.versions[res.name] = res.version
-		p.before[res.name] = t.sent(res.name, res.version, resp.nonce)
+	for i := range resp.resources {
+		res := &resp.resources[i]
+		k := res.known
+		if k == nil {
+			k = s.know(t, res.name)
+		}
+		p.sent = append(p.sent, sentResource{known: k, version: res.version, before: k.sent(res.version, p.number)})
 	}
 	for _, name := range resp.removed {
-		p.versions[name], p.before[name] = "", t.has[name]
-		t.forget(name)
-		t.sentIn[name] = resp.nonce
+		k := s.know(t, name)
+		p.sent = append(p.sent, sentResource{known: k, gone: true, before: k.version})
+		delete(t.rejected, name)
+		k.forget()
+		k.in = p.number
 	}
-	if resp.typeURL == typeCluster && upstream != "" {
-		p.keepPlain(resp, s.clusters)
+	if resp.typeURL == typeCluster && upstream != "" && slices.ContainsFunc(p.sent, sentResource.ours) {
+		p.response = resp
 	}
 	s.pending[resp.nonce] = p
 	if upstream == "" {
@@ -72,47 +91,17 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 	if t.pushing == nonce {
 		t.pushing = ""
 	}
-	for name, version := range p.versions {
-		last := t.sentIn[name] == nonce
-		if last && version == "" {
-			delete(t.sentIn, name)
+	for i := range p.sent {
+		r := &p.sent[i]
+		if refusal == nil {
+			s.taken(t, p, r)
+		} else {
+			s.refused(t, p, r, refusal)
 		}
-		if refusal != nil {
-			s.correct(p.url, name, version, p.before[name])
+		if p.last(r) && r.gone {
+			r.in = 0
 		}
-		switch {
-		case refusal == nil:
-			if t.rejected[name].version == version {
-				delete(t.rejected, name)
-			}
-			if c := s.clusters[name]; c != nil && p.url == typeCluster && isPatched(version) && c.final.version == version {
-				c.taken = c.final
-			}
-		case last:
-			// Refused as a whole: Envoy still has what it had.
-			if p.before[name] == "" {
-				delete(t.has, name)
-			} else {
-				t.has[name] = p.before[name]
-			}
-			if version == "" && p.url == typeCluster {
-				s.unread[name] = false // forgotten when Consul removed it
-			}
-			if !t.wildcard && version != "" {
-				t.needs[name] = true
-				if p.upstream == "" && !s.holds(p.url, name) {
-					// Our copy is gone, and Consul does not know of the refusal.
-					s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: p.url, ResourceNamesSubscribe: []string{name}})
-					continue
-				}
-			}
-			if p.upstream == "" && !isPatched(version) {
-				s.changed = true
-				t.rejected[name] = rejection{version: version, text: safeText(refusal.GetMessage())}
-			}
-		case p.upstream != "":
-			s.misled = s.attached // we sent another form since, and Envoy may well take that
-		}
+		s.tidy(t, r.known)
 	}
 	if refusal != nil && s.contain(p, refusal.GetMessage()) {
 		return ""
@@ -124,12 +113,62 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 	return p.upstream
 }
 
+// taken notes that Envoy took a resource.
+func (s *session) taken(t *typeState, p *pendingAnswer, r *sentResource) {
+	version := r.version
+	if t.rejected[r.name].version == version {
+		delete(t.rejected, r.name)
+	}
+	if c := r.cluster; c != nil && r.ours() && c.final.version == version {
+		c.taken = c.final
+	}
+}
+
+// refused notes that Envoy refused a response, of which this is one resource.
+func (s *session) refused(t *typeState, p *pendingAnswer, r *sentResource, refusal *status.Status) {
+	s.correct(p, r)
+	if r.cluster != nil {
+		s.touch(r.known, causeContain)
+	}
+	switch {
+	case p.last(r):
+		s.restore(t, p, r, refusal)
+	case p.upstream != "":
+		s.misled = s.attached // we sent another form since, and Envoy may well take that
+	}
+}
+
+// restore notes that Envoy still has what it had of a resource: it refused the last
+// response that carried it, and a response is refused as a whole.
+func (s *session) restore(t *typeState, p *pendingAnswer, r *sentResource, refusal *status.Status) {
+	r.has, r.known.version = r.before != "", r.before
+	if r.gone && p.url == typeCluster {
+		s.unread(r.known) // it was forgotten when Consul removed it
+	}
+	if !t.wildcard && !r.gone {
+		s.need(t, r.known)
+		if p.upstream == "" && !s.holds(p.url, r.name) {
+			// Our copy is gone, and Consul does not know of the refusal.
+			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: p.url, ResourceNamesSubscribe: []string{r.name}})
+			return
+		}
+	}
+	if p.upstream == "" && !isPatched(r.version) {
+		t.rejected[r.name] = rejection{version: r.version, text: safeText(refusal.GetMessage())}
+	}
+}
+
 // correct rewrites what later responses, sent on top of one that Envoy refused, take
 // for what it had.
-func (s *session) correct(url, name, refused, had string) {
+func (s *session) correct(p *pendingAnswer, refused *sentResource) {
 	for _, later := range s.pending {
-		if before, ok := later.before[name]; ok && later.url == url && before == refused {
-			later.before[name] = had
+		if later.url != p.url {
+			continue
+		}
+		for i := range later.sent {
+			if r := &later.sent[i]; r.known == refused.known && r.before == refused.version {
+				r.before = refused.before
+			}
 		}
 	}
 }
@@ -141,9 +180,9 @@ func (s *session) noteParents(resp *response) {
 	switch resp.typeURL {
 	case typeCluster:
 		endpoints := s.typed(typeEndpoint)
-		for _, res := range resp.resources {
-			if endpoints.subscribed(res.name) {
-				endpoints.needs[res.name] = true
+		for i := range resp.resources {
+			if k := endpoints.known[resp.resources[i].name]; endpoints.subscribed(k) {
+				s.need(endpoints, k)
 			}
 		}
 	case typeListener:
@@ -155,8 +194,10 @@ func (s *session) noteParents(resp *response) {
 		}
 		routes := s.typed(typeRoute)
 		if len(resp.resources) > 0 {
-			for name := range routes.names {
-				routes.needs[name] = true
+			for _, k := range routes.known {
+				if k.wanted {
+					s.need(routes, k)
+				}
 			}
 		}
 	}
@@ -166,13 +207,5 @@ func (s *session) noteParents(resp *response) {
 // ours.
 func (s *session) isOurs(nonce string) bool {
 	p := s.pending[nonce]
-	if p == nil {
-		return false
-	}
-	for _, version := range p.versions {
-		if isPatched(version) {
-			return true
-		}
-	}
-	return p.upstream == ""
+	return p != nil && (p.upstream == "" || slices.ContainsFunc(p.sent, sentResource.ours))
 }

@@ -1,7 +1,5 @@
 package xds
 
-import "google.golang.org/protobuf/encoding/protowire"
-
 // parts reports whether a response takes away a way through this Envoy that others
 // call through: a cluster, or the server name by which a listener leads to it.
 // Consul tells a gateway and its callers at the same time, in no order between
@@ -30,8 +28,8 @@ func (s *session) parts(resp *response) bool {
 }
 
 func (s *session) transits(cluster string) bool {
-	c := s.clusters[cluster]
-	return c != nil && c.patch != nil && c.patch.Transit
+	k := s.typed(typeCluster).known[cluster]
+	return k != nil && k.cluster != nil && k.cluster.patch != nil && k.cluster.patch.Transit
 }
 
 // leaves reports whether a listener no longer has a server name that leads to a
@@ -65,24 +63,29 @@ func (s *session) serverNames(listener []byte) map[string]bool {
 		chainMatch     = 1  // FilterChain.filter_chain_match
 		matchNames     = 11 // FilterChainMatch.server_names
 	)
-	names := map[string]bool{}
-	each := func(want protowire.Number, then func([]byte) error) func([]byte) error {
-		return func(message []byte) error {
-			return scan(message, func(num protowire.Number, typ protowire.Type, value, _ []byte) error {
-				if num != want || typ != protowire.BytesType {
-					return nil
-				}
-				return then(value)
-			})
-		}
-	}
-	note := func(name []byte) error {
-		if s.clusters[string(name)] != nil {
-			names[string(name)] = true
-		}
-		return nil
-	}
+	clusters := s.typed(typeCluster).known
+	var names map[string]bool
 	// What cannot be read leads nowhere: it is passed on as it came.
-	_ = each(listenerChains, each(chainMatch, each(matchNames, note)))(listener)
+	for chain := (fields{rest: listener}); chain.next(); {
+		if !chain.is(listenerChains) {
+			continue
+		}
+		for match := (fields{rest: chain.value}); match.next(); {
+			if !match.is(chainMatch) {
+				continue
+			}
+			for name := (fields{rest: match.value}); name.next(); {
+				if !name.is(matchNames) {
+					continue
+				}
+				if k := clusters[string(name.value)]; k != nil && k.cluster != nil {
+					if names == nil {
+						names = map[string]bool{}
+					}
+					names[k.name] = true
+				}
+			}
+		}
+	}
 	return names
 }

@@ -38,6 +38,14 @@ const (
 // its methods are pure: the same arguments give the same answer. When what it
 // decides from changes, the server is given a new one (Server.SetPatcher).
 type Patcher interface {
+	// Subject is what of all that a Patcher decides from concerns a cluster of this
+	// name, or empty if nothing does. Every Patcher says the same of a name.
+	Subject(name string) string
+
+	// Since tells for which subjects the answers may be other ones than those of an
+	// earlier Patcher; all, that it cannot tell.
+	Since(earlier Patcher) (subjects []string, all bool)
+
 	// Candidate reports whether a cluster of this name may be patched for the
 	// proxy as things stand, judged by the name alone.
 	Candidate(name string, proxy Proxy) bool
@@ -72,7 +80,13 @@ type Verdict struct {
 
 // Patch is a cluster in place of Consul's, of the same name.
 type Patch struct {
-	Cluster *clusterv3.Cluster
+	// Key tells one cluster that Make makes from another: equal keys, equal clusters.
+	// It must be comparable, and hold nothing secret: other streams are given the
+	// same.
+	Key any
+
+	// Make makes the cluster. It is not called where a stream of this process has it.
+	Make func() Made
 
 	// Transit says that calls of other proxies pass through the cluster, by a server
 	// name that is its own. When Consul takes the cluster or that name away, it goes a
@@ -80,7 +94,12 @@ type Patch struct {
 	Transit bool
 
 	Service string // for people: the service it belongs to; empty if it is nobody's
-	Form    string // for people: cluster, listener, or empty for a cluster without endpoints
 	Path    string // for people: gateway, direct
+}
+
+// Made is a cluster that a Patch made.
+type Made struct {
+	Cluster *clusterv3.Cluster
+	Form    string // for people: cluster, listener, or empty for a cluster without endpoints
 	Reason  string // for people: why it is a cluster without endpoints
 }

@@ -6,9 +6,9 @@ import discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discove
 // Consul only if Consul is owed it in this generation; the subscriptions always
 // do, in a request of their own where there is no answer to go with or where it
 // is a refusal (Consul reads no further in one).
-func (s *session) onRequest(req *discoveryv3.DeltaDiscoveryRequest) {
-	t := s.typed(req.GetTypeUrl())
-	if req.GetErrorDetail() == nil {
+func (s *session) onRequest(req *request) {
+	t := s.typed(req.typeURL)
+	if req.refusal == nil {
 		s.forgive()
 	}
 	if !t.asked {
@@ -17,26 +17,26 @@ func (s *session) onRequest(req *discoveryv3.DeltaDiscoveryRequest) {
 		return
 	}
 	subscribe, unsubscribe := s.subscriptions(t, req)
-	if req.GetResponseNonce() != "" {
-		if upstream := s.answer(req.GetResponseNonce(), req.GetErrorDetail()); upstream != "" {
+	if req.nonce != "" {
+		if upstream := s.answer(req.nonce, req.refusal); upstream != "" {
 			answer := &discoveryv3.DeltaDiscoveryRequest{
 				TypeUrl:       t.url,
 				ResponseNonce: upstream,
-				ErrorDetail:   req.GetErrorDetail(),
+				ErrorDetail:   req.refusal,
 			}
-			if req.GetErrorDetail() == nil {
+			if req.refusal == nil {
 				answer.ResourceNamesSubscribe, subscribe = subscribe, nil
 				answer.ResourceNamesUnsubscribe, unsubscribe = unsubscribe, nil
 			}
 			s.send(answer)
 		}
 	}
-	if len(subscribe)+len(unsubscribe) > 0 {
-		s.send(&discoveryv3.DeltaDiscoveryRequest{
+	if len(subscribe)+len(unsubscribe)+len(req.rest) > 0 {
+		s.send(withRest(&discoveryv3.DeltaDiscoveryRequest{
 			TypeUrl:                  t.url,
 			ResourceNamesSubscribe:   subscribe,
 			ResourceNamesUnsubscribe: unsubscribe,
-		})
+		}, req.rest))
 	}
 	s.settle()
 }
@@ -44,11 +44,18 @@ func (s *session) onRequest(req *discoveryv3.DeltaDiscoveryRequest) {
 // forgive lets what Consul wrote and Envoy refused from us be sent once more, as
 // Consul does at the next request. What we wrote stays refused.
 func (s *session) forgive() {
-	for _, t := range s.types {
+	for url, t := range s.types {
 		for name, r := range t.rejected {
-			if r.version != "" && !isPatched(r.version) {
-				delete(t.rejected, name)
-				s.touch(causeConsul)
+			if r.version == "" || isPatched(r.version) {
+				continue
+			}
+			delete(t.rejected, name)
+			if k := t.known[name]; k == nil {
+				continue
+			} else if url == typeCluster {
+				s.touch(k, causeConsul)
+			} else {
+				s.owe(k)
 			}
 		}
 	}
@@ -56,24 +63,25 @@ func (s *session) forgive() {
 
 // firstRequest takes the first request of a type in Envoy's stream: what it wants
 // and what it has.
-func (s *session) firstRequest(t *typeState, req *discoveryv3.DeltaDiscoveryRequest) {
+func (s *session) firstRequest(t *typeState, req *request) {
 	t.asked = true
-	for name, version := range req.GetInitialResourceVersions() {
-		t.has[name] = version
+	for _, had := range req.initial {
+		k := s.know(t, had.name)
+		k.has, k.version = true, had.version
 	}
-	names := req.GetResourceNamesSubscribe()
+	names := req.subscribe
 	if len(names) == 0 || len(names) == 1 && names[0] == "*" {
 		t.wildcard = true
 	}
 	var subscribe []string
 	if !t.wildcard {
 		for _, name := range names {
-			t.names[name] = true
-			_, has := t.has[name]
+			k := s.know(t, name)
+			k.wanted = true
 			// Endpoints of a cluster that is warming are needed whatever version
 			// Envoy remembers; of all else the version says what it has.
-			if t.url == typeEndpoint || !has {
-				t.needs[name] = true
+			if t.url == typeEndpoint || !k.has {
+				s.need(t, k)
 			}
 			if !s.holds(t.url, name) {
 				subscribe = append(subscribe, name)
@@ -82,41 +90,47 @@ func (s *session) firstRequest(t *typeState, req *discoveryv3.DeltaDiscoveryRequ
 	}
 	switch t.url {
 	case typeCluster:
-		_, s.proxy.LocalApp = t.has[localApp]
-		for name := range t.has {
-			s.unread[name] = false
+		for _, k := range t.known {
+			k.unread = k.has
 		}
+		app := t.known[localApp]
+		s.proxy.LocalApp = app != nil && app.has
 	case typeListener:
-		s.touch(causeEndpoints) // see pushClusters
+		s.touchAll(causeEndpoints) // see pushClusters
 	}
 	if !t.opened {
 		s.open(t)
 	} else if len(subscribe) > 0 {
-		s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: t.url, ResourceNamesSubscribe: subscribe})
+		s.send(withRest(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: t.url, ResourceNamesSubscribe: subscribe}, req.rest))
 	}
 }
 
 // subscriptions takes what Envoy adds and drops, and returns what of it Consul
 // must hear: a name that we hold is answered from our copy, and one that we still
 // want stays subscribed.
-func (s *session) subscriptions(t *typeState, req *discoveryv3.DeltaDiscoveryRequest) (subscribe, unsubscribe []string) {
-	for _, name := range req.GetResourceNamesUnsubscribe() {
-		delete(t.names, name)
-		if !t.wildcard {
-			t.forget(name)
+func (s *session) subscriptions(t *typeState, req *request) (subscribe, unsubscribe []string) {
+	for _, name := range req.unsubscribe {
+		if k := t.known[name]; k != nil {
+			k.wanted = false
+			if !t.wildcard {
+				k.forget()
+				delete(t.rejected, name)
+			}
+			s.tidy(t, k)
 		}
 		if !s.holds(t.url, name) {
 			unsubscribe = append(unsubscribe, name)
 		}
 	}
-	for _, name := range req.GetResourceNamesSubscribe() {
-		t.names[name] = true
-		t.needs[name] = true
+	for _, name := range req.subscribe {
+		k := s.know(t, name)
+		k.wanted = true
+		s.need(t, k)
 		if !s.holds(t.url, name) {
 			subscribe = append(subscribe, name)
 		}
 	}
-	if !t.opened && len(t.names) > 0 {
+	if !t.opened && len(t.names()) > 0 {
 		s.open(t) // the first names of this generation: all of them go in one request
 		return nil, nil
 	}

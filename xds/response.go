@@ -21,30 +21,41 @@ func (s *session) take(resp *response) {
 	case typeEndpoint:
 		s.onEndpoints(resp)
 	default:
-		out := &response{typeURL: resp.typeURL, removed: resp.removed, rest: resp.rest}
-		for _, res := range resp.resources {
-			if t.due(res) {
-				out.resources = append(out.resources, res)
-			}
-		}
-		s.pass(resp, out)
+		s.pass(resp, resp.only(t.due))
 	}
+}
+
+// only is the response with those of its resources that are to stay, in the same
+// memory.
+func (r *response) only(stays func(*resource) bool) *response {
+	left := *r
+	left.resources = r.resources[:0]
+	for i := range r.resources {
+		if res := &r.resources[i]; stays(res) {
+			left.resources = append(left.resources, *res)
+		}
+	}
+	return &left
 }
 
 // due reports whether Envoy is to get a resource of Consul's. Consul sends an
 // unchanged version on purpose where Envoy needs it to warm its parent, so such a
 // repeat is kept back only if we caused it and Envoy does not need it.
-func (t *typeState) due(res resource) bool {
-	if !t.subscribed(res.name) {
+func (t *typeState) due(res *resource) bool {
+	k := t.known[res.name]
+	if !t.subscribed(k) {
 		return false
 	}
-	unchanged := t.has[res.name] == res.version
+	if k == nil {
+		return true // all are wanted, and it is new
+	}
+	unchanged := k.has && k.version == res.version
 	if t.wildcard {
 		return !unchanged
 	}
-	repeat := t.repeats[res.name]
-	delete(t.repeats, res.name)
-	return !unchanged || !repeat || t.needs[res.name]
+	repeat := k.repeat
+	k.repeat = false
+	return !unchanged || !repeat || k.needs
 }
 
 // pass sends Envoy what is left of a response of Consul's. If nothing is left, or

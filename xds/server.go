@@ -22,7 +22,8 @@ type Server struct {
 	cfg      Config
 	metrics  *metrics
 	rereads  *rate.Limiter
-	patchers patcherBox
+	patchers patchers
+	forms    *forms
 	readers  sync.WaitGroup // the goroutines that read from Envoys
 
 	draining chan struct{} // closed by Drain, after drainOver is set
@@ -41,8 +42,9 @@ func NewServer(cfg Config) *Server {
 
 		draining: make(chan struct{}),
 	}
-	s.patchers.changed = make(chan struct{})
+	s.patchers.now.replaced = make(chan struct{})
 	s.metrics = newMetrics(cfg.Registry, s)
+	s.forms = newForms(s.metrics.patches)
 	return s
 }
 
@@ -124,11 +126,29 @@ func (s *Server) Proxies() []ProxyState {
 	s.mu.Lock()
 	states := make([]ProxyState, 0, len(s.streams))
 	for st := range s.streams {
-		states = append(states, *st.state.Load())
+		states = append(states, st.state())
 	}
 	s.mu.Unlock()
 	slices.SortFunc(states, func(a, b ProxyState) int { return cmp.Compare(a.ID, b.ID) })
 	return states
+}
+
+// connected is how many Envoys are.
+func (s *Server) connected() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams)
+}
+
+// patched is how many clusters Envoys have in a form of ours, all together.
+func (s *Server) patched() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for st := range s.streams {
+		n += st.patched()
+	}
+	return n
 }
 
 func (s *Server) add(st *stream) {
@@ -145,21 +165,21 @@ func (s *Server) remove(st *stream) {
 
 // firstPatcher waits for a Patcher: without one, an answer would be Consul's
 // unpatched one. An Envoy that is told Unavailable keeps what it has.
-func (s *Server) firstPatcher(ctx context.Context) (Patcher, <-chan struct{}, error) {
+func (s *Server) firstPatcher(ctx context.Context) (inForce, error) {
 	timeout := time.NewTimer(s.cfg.TableWait)
 	defer timeout.Stop()
 	for {
-		p, changed := s.patchers.get()
-		if p != nil {
-			return p, changed, nil
+		p := s.patchers.get()
+		if p.patcher != nil {
+			return p, nil
 		}
 		select {
-		case <-changed:
+		case <-p.replaced:
 		case <-timeout.C:
-			return nil, nil, status.Error(codes.Unavailable,
+			return inForce{}, status.Error(codes.Unavailable,
 				"lambdamesh has not read the Lambda services from Consul yet, see its /readyz")
 		case <-ctx.Done():
-			return nil, nil, status.FromContextError(ctx.Err()).Err()
+			return inForce{}, status.FromContextError(ctx.Err()).Err()
 		}
 	}
 }
@@ -175,27 +195,4 @@ func (s *Server) identify(ctx context.Context, node *corev3.Node) Proxy {
 		Kind:       identity.Kind,
 		Datacenter: identity.Datacenter,
 	}
-}
-
-// patcherBox holds the Patcher in force. Only the newest counts; a reader that was
-// busy meanwhile misses none but those.
-type patcherBox struct {
-	mu      sync.Mutex
-	patcher Patcher
-	changed chan struct{} // closed by the next set
-}
-
-// get is the Patcher in force, and a channel that is closed when it no longer is.
-func (b *patcherBox) get() (Patcher, <-chan struct{}) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.patcher, b.changed
-}
-
-func (b *patcherBox) set(p Patcher) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.patcher = p
-	close(b.changed)
-	b.changed = make(chan struct{})
 }

@@ -1,9 +1,10 @@
 package xds
 
 import (
+	"slices"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/protobuf/proto"
 )
 
 // session is the state machine between one Envoy and Consul. Its on... methods
@@ -17,15 +18,29 @@ type session struct {
 	types map[string]*typeState
 	order []string // the types in the order in which they were first seen
 
-	// What decides on the patches.
+	// What decides on the patches, and what was made so far.
 	patcher Patcher
 	proxy   Proxy
+	forms   *forms
 
-	// The clusters that are patched, or might be.
-	clusters map[string]*cluster
+	// asking is the cluster that the Patcher is being asked about, endpoints what it is
+	// told of endpoints then.
+	asking    *known
+	endpoints func(name string) Endpoints
 
-	// The endpoints that we subscribe to ourselves, by resource name.
-	held map[string]*heldEndpoints
+	// patched is how many clusters a patch is in force of.
+	patched int
+
+	// subjects are clusters by what of the Table they depend on.
+	subjects map[string][]*known
+	keeper   keeper
+
+	// The endpoints that we subscribe to ourselves, by resource name; those that no
+	// cluster depends on any more, that Consul has not been asked for yet, and that
+	// Envoy may have to be sent.
+	held               map[string]*heldEndpoints
+	unwatched, unasked []string
+	owing              map[*known]bool
 
 	// What Envoy must still answer, by the nonce it was given.
 	pending map[string]*pendingAnswer
@@ -45,31 +60,25 @@ type session struct {
 	parting map[string]*response
 	ways    map[string]map[string]bool
 
-	// dirty says why the form of a cluster may have changed; empty when Envoy has
-	// been sent all that follows from it.
-	dirty cause
+	// stale are clusters whose form may have changed, or of which Envoy may lack it,
+	// and why.
+	stale map[*known]bool
+	why   cause
 
-	// unread are clusters that Envoy brought along from an earlier stream and whose
-	// form at Consul this session has not seen; true: asked for in this generation.
-	unread map[string]bool
+	// reread says that the Patcher wants a cluster changed that Envoy brought along and
+	// that this generation has not asked for.
+	reread bool
 
 	// lingering are patches that are kept although Consul's form may replace them,
 	// with the ticks that this has lasted. See Verdict.Linger.
-	lingering map[string]int
+	lingering map[*known]int
 
 	// misled says that Consul is wrong about what Envoy has: it refused a response of
 	// an earlier generation after this one told Consul that it has what was in it, or
 	// one on top of which we sent a form of ours.
 	misled bool
 
-	// unasked are held endpoints that Consul has not been asked for yet.
-	unasked []string
-
-	// quarantine are the forms of ours that Envoy refused, by cluster and patchHash.
-	quarantine map[string]map[string]bool
-
-	// changed says that state() would answer something new; failures are for the log.
-	changed  bool
+	// failures are for the log.
 	failures []string
 
 	// Outboxes.
@@ -95,35 +104,59 @@ const (
 )
 
 // newSession makes the session of an Envoy that has just connected.
-func newSession(node *corev3.Node, proxy Proxy, patcher Patcher) *session {
-	slim := &corev3.Node{}
-	if node != nil {
-		slim = proto.CloneOf(node)
-		slim.Extensions = nil
-	}
-	return &session{
-		node:     slim,
-		types:    map[string]*typeState{},
-		patcher:  patcher,
-		proxy:    proxy,
-		clusters: map[string]*cluster{},
-		held:     map[string]*heldEndpoints{},
-		pending:  map[string]*pendingAnswer{},
-		unread:   map[string]bool{},
-
-		lingering: map[string]int{},
+func newSession(node *corev3.Node, proxy Proxy, patcher Patcher, forms *forms) *session {
+	s := &session{
+		node:      node,
+		types:     map[string]*typeState{},
+		patcher:   patcher,
+		proxy:     proxy,
+		forms:     forms,
+		subjects:  map[string][]*known{},
+		held:      map[string]*heldEndpoints{},
+		owing:     map[*known]bool{},
+		pending:   map[string]*pendingAnswer{},
 		parting:   map[string]*response{},
 		ways:      map[string]map[string]bool{},
-
-		quarantine: map[string]map[string]bool{},
+		stale:     map[*known]bool{},
+		lingering: map[*known]int{},
 	}
+	s.endpoints = s.endpointsOf
+	return s
 }
 
-// onPatcher puts another Patcher in force.
-func (s *session) onPatcher(p Patcher) {
+// onPatcher puts another Patcher in force. Only clusters are judged again for which
+// it may decide otherwise: those of the subjects, unless it is all.
+func (s *session) onPatcher(p Patcher, subjects []string, all bool) {
 	s.patcher = p
-	s.dirty = causeTable
+	affected := func(k *known) {
+		s.touch(k, causeTable)
+		s.wantRead(k)
+	}
+	if all {
+		for _, k := range s.typed(typeCluster).known {
+			affected(k)
+		}
+	}
+	for _, subject := range subjects {
+		for _, k := range s.subjects[subject] {
+			affected(k)
+		}
+	}
 	s.settle()
+}
+
+// unread notes that Envoy has a cluster whose form at Consul is not known.
+func (s *session) unread(k *known) {
+	k.unread, k.asked = true, false
+	s.wantRead(k)
+}
+
+// wantRead notes whether the Patcher wants a cluster changed whose form at Consul is
+// not known.
+func (s *session) wantRead(k *known) {
+	if k.unread && !k.asked && s.patcher.Candidate(k.name, s.proxy) {
+		s.reread = true
+	}
 }
 
 // onAttached begins a generation: a stream to Consul is open.
@@ -146,13 +179,13 @@ func (s *session) onLost() {
 	s.greeted = false
 	s.generation++
 	s.holding, s.parting = nil, map[string]*response{}
-	s.misled = false
+	s.misled, s.reread = false, false
 	s.up = nil
 	for _, t := range s.types {
 		t.opened, t.answered = false, false
 	}
-	for name := range s.unread {
-		s.unread[name] = false
+	for _, k := range s.typed(typeCluster).known {
+		k.asked = false
 	}
 }
 
@@ -162,15 +195,7 @@ func (s *session) onLost() {
 // cluster, 1.22.5: silence; in a first request they have an empty version), or
 // about what Envoy has.
 func (s *session) wantsReattach() bool {
-	if !s.live() || s.misled {
-		return s.misled
-	}
-	for name, asked := range s.unread {
-		if !asked && s.patcher.Candidate(name, s.proxy) {
-			return true
-		}
-	}
-	return false
+	return s.misled || s.live() && s.reread
 }
 
 // typed is the state of a type, made at first sight.
@@ -182,6 +207,36 @@ func (s *session) typed(url string) *typeState {
 		s.order = append(s.order, url)
 	}
 	return t
+}
+
+// know is what the session knows of a resource, made at first sight.
+func (s *session) know(t *typeState, name string) *known {
+	k := t.known[name]
+	if k == nil {
+		k = &known{name: name}
+		t.known[name] = k
+		if t.url == typeCluster {
+			if k.subject = s.patcher.Subject(name); k.subject != "" {
+				s.subjects[k.subject] = append(s.subjects[k.subject], k)
+			}
+		}
+	}
+	return k
+}
+
+// tidy forgets a resource of which there is nothing to know.
+func (s *session) tidy(t *typeState, k *known) {
+	if !k.blank() || t.known[k.name] != k {
+		return
+	}
+	delete(t.known, k.name)
+	if k.subject == "" {
+		return
+	}
+	others := slices.DeleteFunc(s.subjects[k.subject], func(other *known) bool { return other == k })
+	if s.subjects[k.subject] = others; len(others) == 0 {
+		delete(s.subjects, k.subject)
+	}
 }
 
 // open asks Consul for a type for the first time in this generation. Consul takes
@@ -199,22 +254,24 @@ func (s *session) open(t *typeState) {
 	req := &discoveryv3.DeltaDiscoveryRequest{
 		TypeUrl:                 t.url,
 		ResourceNamesSubscribe:  names,
-		InitialResourceVersions: map[string]string{},
+		InitialResourceVersions: make(map[string]string, len(t.known)),
 	}
-	for name, version := range t.has {
+	for name, k := range t.known {
+		if !k.has {
+			continue
+		}
+		version := k.version
 		// With an empty version Consul sends the resource again, or says that it is
 		// gone. A name left out it would never mention.
 		if isPatched(version) || t.url == typeCluster && s.patcher.Candidate(name, s.proxy) {
 			version = ""
-			if _, ok := s.unread[name]; ok && t.url == typeCluster {
-				s.unread[name] = true
-			}
+			k.asked = k.unread
 		}
 		req.InitialResourceVersions[name] = version
 	}
 	for _, name := range names {
-		if _, ok := t.has[name]; ok {
-			t.repeats[name] = true
+		if k := t.known[name]; k != nil && k.has {
+			k.repeat = true
 		}
 	}
 	s.send(req)

@@ -32,14 +32,22 @@ type RejectedState struct {
 // state describes the session for people.
 func (s *session) state() ProxyState {
 	state := ProxyState{ID: s.proxy.ID, Kind: s.proxy.Kind, Version: s.proxy.Version}
-	for _, name := range sortedKeys(s.clusters) {
-		if p := s.clusters[name].patch; p != nil {
-			state.Patched = append(state.Patched, PatchedState{
-				Cluster: name, Service: p.Service, Form: p.Form, Path: p.Path, Reason: p.Reason,
-			})
+	for name, k := range s.typed(typeCluster).known {
+		if k.cluster == nil || k.cluster.patch == nil {
+			continue
 		}
+		p := PatchedState{Cluster: name, Service: k.cluster.patch.Service, Path: k.cluster.patch.Path}
+		if made := k.cluster.final.form; made != nil {
+			p.Form, p.Reason = made.kind, made.reason
+		}
+		if k.cluster.standsIn {
+			p.Reason = "envoy refused its form, another stands in"
+		}
+		state.Patched = append(state.Patched, p)
 	}
-	slices.SortStableFunc(state.Patched, func(a, b PatchedState) int { return cmp.Compare(a.Service, b.Service) })
+	slices.SortFunc(state.Patched, func(a, b PatchedState) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Cluster, b.Cluster))
+	})
 	for _, url := range s.order {
 		t := s.types[url]
 		for _, name := range sortedKeys(t.rejected) {

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -27,10 +26,13 @@ type stream struct {
 	server *Server
 	down   grpc.ServerStream
 	log    *slog.Logger
-	state  atomic.Pointer[ProxyState] // for readers outside the loop
+
+	// The loop has mu while an event changes the session, and never while it sends.
+	mu      sync.Mutex
+	session *session
 
 	// The loop's own.
-	session  *session
+	patcher  inForce
 	upstream *attachment // nil while Consul is lost
 	tokens   []string
 	choice   Choice
@@ -42,21 +44,24 @@ type stream struct {
 
 // serve relays until Envoy goes, or until Consul refuses it for good.
 func (s *stream) serve(ctx context.Context) error {
-	var first discoveryv3.DeltaDiscoveryRequest
-	if err := s.down.RecvMsg(&first); err != nil {
+	first, err := s.next()
+	if err != nil {
 		return err
 	}
-	patcher, changed, err := s.server.firstPatcher(ctx)
+	node, err := parseNode(first.node)
 	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	first.node = nil
+	if s.patcher, err = s.server.firstPatcher(ctx); err != nil {
 		return err
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	s.tokens = md.Get(tokenKey)
-	proxy := s.server.identify(ctx, first.GetNode())
+	proxy := s.server.identify(ctx, node)
 	s.log = s.server.cfg.Log.With("proxy", proxy.ID, "kind", proxy.Kind, "envoy", proxy.Version.String())
-	s.session = newSession(first.GetNode(), proxy, patcher)
+	s.session = newSession(node, proxy, s.patcher.patcher, s.server.forms)
 	s.choice.Pinned = proxy.NodeName == ""
-	s.publish()
 	s.server.add(s)
 	defer s.server.remove(s)
 	s.log.Info("envoy connected")
@@ -65,7 +70,7 @@ func (s *stream) serve(ctx context.Context) error {
 	requests := s.receive(ctx)
 	s.attach(ctx)
 	defer func() { s.detach() }()
-	s.session.onRequest(&first)
+	s.event(func() { s.session.onRequest(first) })
 	draining := s.server.draining
 	for {
 		if err := s.flush(ctx); err != nil {
@@ -83,8 +88,10 @@ func (s *stream) serve(ctx context.Context) error {
 			} else if in.err != nil {
 				return in.err
 			}
-			s.noteRefusal(in.req)
-			s.session.onRequest(in.req)
+			s.event(func() {
+				s.noteRefusal(in.req)
+				s.session.onRequest(in.req)
+			})
 		case frame := <-responses:
 			resp, err := parseResponse(frame)
 			if err != nil {
@@ -92,7 +99,7 @@ func (s *stream) serve(ctx context.Context) error {
 			}
 			s.backoff.reset()
 			s.grace, s.silence = nil, nil
-			s.session.onResponse(resp)
+			s.event(func() { s.session.onResponse(resp) })
 		case end := <-lost:
 			if err := s.lose(end); err != nil {
 				return err
@@ -102,13 +109,15 @@ func (s *stream) serve(ctx context.Context) error {
 			s.attach(ctx)
 		case <-s.grace:
 			return status.Error(codes.Unavailable, "no Consul server could be reached for "+s.server.cfg.Grace.String())
-		case <-changed:
-			patcher, changed = s.server.patchers.get()
-			s.session.onPatcher(patcher)
+		case <-s.patcher.replaced:
+			last := s.patcher
+			s.patcher = s.server.patchers.get()
+			subjects, all := s.patcher.since(last)
+			s.event(func() { s.session.onPatcher(s.patcher.patcher, subjects, all) })
 		case <-s.hold:
 			s.hold = nil
 			s.log.Warn("consul has not told the endpoints of the first clusters in time", "waited", s.server.cfg.Hold)
-			s.session.onHoldExpired()
+			s.event(s.session.onHoldExpired)
 		case <-draining:
 			draining = nil
 			s.leave = time.After(s.server.leaveAfter())
@@ -119,15 +128,15 @@ func (s *stream) serve(ctx context.Context) error {
 			s.log.Warn("consul does not answer for this envoy; is it registered? Without -node-name in its bootstrap, Consul looks it up under the name of the server that answers", "waited", silence)
 		case <-s.part:
 			s.part = nil
-			s.session.onParted()
+			s.event(s.session.onParted)
 		case <-s.tick:
 			s.tick = nil
-			s.session.onTick()
+			s.event(s.session.onTick)
 		case <-s.reread:
 			s.reread = nil
 			if s.session.wantsReattach() {
 				s.detach()
-				s.session.onLost()
+				s.event(s.session.onLost)
 				s.attach(ctx)
 			}
 		case <-ctx.Done():
@@ -136,10 +145,30 @@ func (s *stream) serve(ctx context.Context) error {
 	}
 }
 
+// event lets the session take an event. Others may look at it in between.
+func (s *stream) event(take func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	take()
+}
+
 // incoming is one request of Envoy's, or the end of its stream.
 type incoming struct {
-	req *discoveryv3.DeltaDiscoveryRequest
+	req *request
 	err error
+}
+
+// next reads a request of Envoy's.
+func (s *stream) next() (*request, error) {
+	var frame rawFrame
+	if err := s.down.RecvMsg(&frame); err != nil {
+		return nil, err
+	}
+	req, err := parseRequest(frame)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return req, nil
 }
 
 // receive hands over Envoy's requests. Its goroutine ends with the handler, which
@@ -148,8 +177,7 @@ func (s *stream) receive(ctx context.Context) <-chan incoming {
 	requests := make(chan incoming)
 	s.server.readers.Go(func() {
 		for {
-			req := &discoveryv3.DeltaDiscoveryRequest{}
-			err := s.down.RecvMsg(req)
+			req, err := s.next()
 			select {
 			case requests <- incoming{req, err}:
 			case <-ctx.Done():
@@ -176,14 +204,10 @@ func (s *stream) flush(ctx context.Context) error {
 	down := s.session.down
 	s.session.down = nil
 	for _, p := range down {
-		frame := rawFrame(p.frame())
-		if err := s.down.SendMsg(&frame); err != nil {
+		if err := s.down.SendMsg(spliced(p.frame())); err != nil {
 			return err
 		}
 		s.server.metrics.pushed(p)
-	}
-	if s.session.changed {
-		s.publish()
 	}
 	cfg := &s.server.cfg
 	setTimer(&s.hold, s.session.holding != nil, cfg.Hold)
@@ -210,7 +234,7 @@ func (s *stream) attach(ctx context.Context) {
 	s.upstream = attach(ctx, s.server.cfg.Upstream, s.choice, s.tokens, s.server.cfg.MaxMessageSize)
 	setTimer(&s.grace, true, s.server.cfg.Grace)
 	s.silence = time.After(silence)
-	s.session.onAttached()
+	s.event(s.session.onAttached)
 }
 
 func (s *stream) detach() {
@@ -225,7 +249,7 @@ func (s *stream) detach() {
 func (s *stream) lose(end loss) error {
 	s.detach()
 	s.silence = nil
-	s.session.onLost()
+	s.event(s.session.onLost)
 	s.choice.Avoid = end.server
 	err := end.err
 	switch status.Code(err) {
@@ -241,21 +265,28 @@ func (s *stream) lose(end loss) error {
 }
 
 // noteRefusal logs and counts what Envoy refuses, in its words.
-func (s *stream) noteRefusal(req *discoveryv3.DeltaDiscoveryRequest) {
-	if req.GetErrorDetail() == nil || req.GetResponseNonce() == "" {
+func (s *stream) noteRefusal(req *request) {
+	if req.refusal == nil || req.nonce == "" {
 		return
 	}
-	ours := s.session.isOurs(req.GetResponseNonce())
-	s.server.metrics.refused(req.GetTypeUrl(), ours)
+	ours := s.session.isOurs(req.nonce)
+	s.server.metrics.refused(req.typeURL, ours)
 	s.log.Warn("envoy refuses a response",
-		"type", shortType(req.GetTypeUrl()), "ours", ours, "error", safeText(req.GetErrorDetail().GetMessage()))
+		"type", shortType(req.typeURL), "ours", ours, "error", safeText(req.refusal.GetMessage()))
 }
 
-// publish lets readers outside the loop see the session.
-func (s *stream) publish() {
-	s.session.changed = false
-	state := s.session.state()
-	s.state.Store(&state)
+// state describes the stream for people.
+func (s *stream) state() ProxyState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session.state()
+}
+
+// patched is how many clusters Envoy has in a form of ours.
+func (s *stream) patched() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session.patched
 }
 
 // String is the version as Envoy writes it.

@@ -183,6 +183,10 @@ func must(t *testing.T, err error) {
 // namePatcher patches clusters by name: a prefix fn- gets the alt_stat_name.
 type namePatcher string
 
+func (p namePatcher) Subject(name string) string { return name }
+
+func (p namePatcher) Since(xds.Patcher) ([]string, bool) { return nil, true }
+
 func (p namePatcher) Candidate(name string, _ xds.Proxy) bool { return strings.HasPrefix(name, "fn-") }
 
 func (p namePatcher) Endpoints([]byte) xds.Endpoints { return xds.EndpointsSome }
@@ -191,9 +195,9 @@ func (p namePatcher) Cluster(name string, _ []byte, _ xds.Proxy, _ func(string) 
 	if !strings.HasPrefix(name, "fn-") || p == "" {
 		return xds.Verdict{Keep: strings.HasPrefix(name, "fn-")}
 	}
-	return xds.Verdict{Keep: true, Patch: &xds.Patch{
-		Cluster: &clusterv3.Cluster{Name: name, AltStatName: string(p)}, Service: name, Form: "cluster",
-	}}
+	return xds.Verdict{Keep: true, Patch: &xds.Patch{Key: name + " " + string(p), Service: name, Make: func() xds.Made {
+		return xds.Made{Cluster: &clusterv3.Cluster{Name: name, AltStatName: string(p)}, Form: "cluster"}
+	}}}
 }
 
 func TestNoAnswerBeforeTheFirstTable(t *testing.T) {

@@ -1,29 +1,21 @@
 package xds
 
-import "slices"
+import (
+	"slices"
+)
 
 // typeState is what the session knows of one type of resources.
 type typeState struct {
-	url string
+	url   string
+	known map[string]*known
 
 	// Envoy's side: for the life of its stream.
-	asked    bool              // Envoy has asked for the type
-	served   bool              // Envoy has been sent a response of the type
-	wildcard bool              // Envoy's first request named nothing: it wants all
-	names    map[string]bool   // what Envoy subscribes to by name
-	has      map[string]string // versions that Envoy reported or was sent since
-
-	// sentIn is the nonce of the last response that carried a resource, or took it away.
-	sentIn map[string]string
-
-	// needs are names whose next delivery must reach Envoy although the version is
-	// the one it has: it subscribed, or was sent their parent, since the last one.
-	needs map[string]bool
-
-	// repeats are names that we made Consul send once more.
-	repeats map[string]bool
+	asked    bool // Envoy has asked for the type
+	served   bool // Envoy has been sent a response of the type
+	wildcard bool // Envoy's first request named nothing: it wants all
 
 	// rejected are versions of ours that Envoy refused; they are not pushed again.
+	// There are few at any time.
 	rejected map[string]rejection
 
 	// pushing is the nonce of our own push that Envoy has not answered; one at a
@@ -36,16 +28,7 @@ type typeState struct {
 }
 
 func newTypeState(url string) *typeState {
-	return &typeState{
-		url:     url,
-		names:   map[string]bool{},
-		has:     map[string]string{},
-		sentIn:  map[string]string{},
-		needs:   map[string]bool{},
-		repeats: map[string]bool{},
-
-		rejected: map[string]rejection{},
-	}
+	return &typeState{url: url, known: map[string]*known{}, rejected: map[string]rejection{}}
 }
 
 // rejection is a version that Envoy refused, and why, in its words.
@@ -56,13 +39,25 @@ type rejection struct {
 
 // lacks reports whether Envoy has another version of a resource, or none, and has
 // not refused this one.
-func (t *typeState) lacks(res resource) bool {
-	return t.has[res.name] != res.version && t.rejected[res.name].version != res.version
+func (t *typeState) lacks(k *known, version string) bool {
+	return (!k.has || k.version != version) && t.rejected[k.name].version != version
 }
 
-// subscribed reports whether Envoy wants the resource.
-func (t *typeState) subscribed(name string) bool {
-	return t.asked && (t.wildcard || t.names[name])
+// subscribed reports whether Envoy wants the resource; k is nil for one that nothing
+// is known of.
+func (t *typeState) subscribed(k *known) bool {
+	return t.asked && (t.wildcard || k != nil && k.wanted)
+}
+
+// names lists what Envoy subscribes to by name.
+func (t *typeState) names() []string {
+	var names []string
+	for name, k := range t.known {
+		if k.wanted {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // wanted lists what Consul is to be asked for by name: Envoy's names and ours,
@@ -71,28 +66,7 @@ func (t *typeState) wanted(ours []string) []string {
 	if t.wildcard {
 		return nil
 	}
-	names := slices.Clone(ours)
-	for name := range t.names {
-		names = append(names, name)
-	}
+	names := append(t.names(), ours...)
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// sent notes that Envoy is being sent a version, and gives back what it had.
-func (t *typeState) sent(name, version, nonce string) (before string) {
-	before = t.has[name]
-	t.has[name] = version
-	t.sentIn[name] = nonce
-	delete(t.needs, name)
-	return before
-}
-
-// forget notes that Envoy no longer has the resource.
-func (t *typeState) forget(name string) {
-	delete(t.has, name)
-	delete(t.sentIn, name)
-	delete(t.needs, name)
-	delete(t.repeats, name)
-	delete(t.rejected, name)
 }

@@ -1,22 +1,15 @@
 package xds
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"strings"
-)
+import "strings"
 
 // patchMark stands between Consul's version of a resource and the hash of what
 // lambdamesh made of it: CONSUL'S+lm1.HASH. So a version tells, also after a
 // restart and to another replica, whose form a resource has.
 const patchMark = "+lm1."
 
-// patchedVersion is the version of a patched resource. It changes exactly when
-// Consul's resource or the patched one does.
-func patchedVersion(consuls string, patched []byte) string {
-	sum := sha256.Sum256(patched)
-	return consuls + patchMark + hex.EncodeToString(sum[:8])
-}
+// patchedVersion is the version of a patched resource, of which hash is the form's.
+// It changes exactly when Consul's resource or the patched one does.
+func patchedVersion(consuls, hash string) string { return consuls + patchMark + hash }
 
 // patchHash is the part of a version of ours that says what the patched resource is;
 // empty for Consul's own.

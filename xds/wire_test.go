@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"bytes"
 	"testing"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -47,7 +48,7 @@ func TestFrameKeepsEverything(t *testing.T) {
 	if got := r.resources[0].name + r.resources[0].version + r.nonce + r.typeURL; got != "fn-av100000001"+typeCluster {
 		t.Errorf("read %q", got)
 	}
-	sameMessage(t, in, r.frame())
+	sameMessage(t, in, r.frame().Materialize())
 }
 
 // FuzzFrame holds the scanner and the splicer against protobuf's own.
@@ -77,7 +78,27 @@ func FuzzFrame(f *testing.F) {
 				t.Fatalf("resource %d: read %+v, protobuf reads %v", i, r.resources[i], res)
 			}
 		}
-		sameMessage(t, in, r.frame())
+		out := r.frame().Materialize()
+		sameMessage(t, in, out)
+		for _, res := range r.resources {
+			if !bytes.Contains(out, res.field) {
+				t.Fatalf("%s does not leave as it came", res.name)
+			}
+		}
+		if len(r.resources) == 0 {
+			return
+		}
+		// One resource replaced, and the last one left out, by us and by protobuf.
+		ours := newResource(want.GetResources()[0].GetName(), "v+lm1.x", []byte("ours"))
+		want.Resources[0] = &discoveryv3.Resource{
+			Name: ours.name, Version: ours.version,
+			Resource: &anypb.Any{TypeUrl: r.typeURL, Value: ours.body},
+		}
+		r.resources[0] = ours
+		if n := len(r.resources); n > 2 {
+			r.resources, want.Resources = r.resources[:n-1], want.Resources[:n-1]
+		}
+		sameMessage(t, mustMarshal(&want), r.frame().Materialize())
 	})
 }
 

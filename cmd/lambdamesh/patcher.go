@@ -8,6 +8,15 @@ import (
 // patcher lets a patch.Patcher speak xds's words: neither package knows the other.
 type patcher struct{ *patch.Patcher }
 
+// Since is part of xds.Patcher.
+func (p patcher) Since(earlier xds.Patcher) (subjects []string, all bool) {
+	before, ok := earlier.(patcher)
+	if !ok {
+		return nil, true
+	}
+	return p.Patcher.Since(before.Patcher)
+}
+
 // Candidate is part of xds.Patcher.
 func (p patcher) Candidate(name string, proxy xds.Proxy) bool {
 	return p.Patcher.Candidate(name, patchProxy(proxy))
@@ -23,7 +32,17 @@ func (p patcher) Cluster(name string, raw []byte, proxy xds.Proxy, endpoints fun
 	verdict := p.Patcher.Cluster(name, raw, patchProxy(proxy), func(name string) patch.Endpoints {
 		return patch.Endpoints(endpoints(name))
 	})
-	return xds.Verdict{Patch: (*xds.Patch)(verdict.Patch), Watch: verdict.Watch, Linger: verdict.Linger, Keep: verdict.Keep}
+	return xds.Verdict{Patch: xdsPatch(verdict.Patch), Watch: verdict.Watch, Linger: verdict.Linger, Keep: verdict.Keep}
+}
+
+func xdsPatch(p *patch.Patch) *xds.Patch {
+	if p == nil {
+		return nil
+	}
+	return &xds.Patch{
+		Key: p.Key, Make: func() xds.Made { return xds.Made(p.Make()) },
+		Transit: p.Transit, Service: p.Service, Path: p.Path,
+	}
 }
 
 func patchProxy(p xds.Proxy) patch.Proxy {

@@ -9,6 +9,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	httppoolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/http/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -26,29 +27,41 @@ const (
 	idleTimeout = 30 * time.Second
 )
 
-// kept is what stays of Consul's cluster: how it is named, and what operators set
-// on it. A cluster that cannot be decoded leaves its name only. The load balancer's
-// panic threshold goes: Consul sets it to 0, and outlier detection would then cut
-// off the one endpoint that there is.
-func kept(name string, raw []byte) *clusterv3.Cluster {
-	var from clusterv3.Cluster
-	if err := proto.Unmarshal(raw, &from); err != nil {
-		from.Reset()
+// keptFields are the fields of an encoded cluster that stay: what operators set on
+// it. The load balancer's panic threshold goes: Consul sets it to 0, and outlier
+// detection would then cut off the one endpoint that there is.
+func keptFields(raw []byte) []byte {
+	const altStatName, connectTimeout, circuitBreakers, outlierDetection = 28, 4, 10, 19
+	var fields []byte
+	for len(raw) > 0 {
+		number, _, n := protowire.ConsumeField(raw)
+		if n < 0 {
+			return nil
+		}
+		switch number {
+		case altStatName, connectTimeout, circuitBreakers, outlierDetection:
+			fields = append(fields, raw[:n]...)
+		}
+		raw = raw[n:]
 	}
-	return &clusterv3.Cluster{
-		Name:             name,
-		AltStatName:      from.GetAltStatName(),
-		ConnectTimeout:   from.GetConnectTimeout(),
-		CircuitBreakers:  from.GetCircuitBreakers(),
-		OutlierDetection: from.GetOutlierDetection(),
+	return fields
+}
+
+// kept is the cluster with these fields alone. Those that cannot be decoded go.
+func kept(name string, fields []byte) *clusterv3.Cluster {
+	c := &clusterv3.Cluster{}
+	if err := proto.Unmarshal(fields, c); err != nil {
+		c.Reset()
 	}
+	c.Name = name
+	return c
 }
 
 // withoutEndpoints is the cluster that answers 503. It is STATIC, since Envoy wants
 // exactly one endpoint in a LOGICAL_DNS cluster. What Consul's cluster sets is kept
 // only if Envoy would take it.
-func withoutEndpoints(name string, raw []byte) *clusterv3.Cluster {
-	c := kept(name, raw)
+func withoutEndpoints(name string, fields []byte) *clusterv3.Cluster {
+	c := kept(name, fields)
 	empty(c)
 	if c.ValidateAll() != nil {
 		c = &clusterv3.Cluster{Name: name}
@@ -63,8 +76,8 @@ func empty(c *clusterv3.Cluster) {
 }
 
 // invocation is the cluster that invokes a function.
-func invocation(name string, raw []byte, f lambda.Function, to target, v Version) (*clusterv3.Cluster, error) {
-	c := kept(name, raw)
+func invocation(name string, fields []byte, f lambda.Function, to target, v Version) (*clusterv3.Cluster, error) {
+	c := kept(name, fields)
 	if err := address(c, to.endpoint, v); err != nil {
 		return nil, err
 	}

@@ -35,9 +35,10 @@ func TestGolden(t *testing.T) {
 			for name, v := range r.verdicts(r.patcher(t, options(t))) {
 				s := shown{Watch: v.Watch, Keep: v.Keep}
 				if p := v.Patch; p != nil {
-					s.Service, s.Form, s.Path, s.Reason = p.Service, p.Form, p.Path, p.Reason
+					made := p.Make()
+					s.Service, s.Form, s.Path, s.Reason = p.Service, made.Form, p.Path, made.Reason
 					var err error
-					if s.Cluster, err = golden.Message(p.Cluster); err != nil {
+					if s.Cluster, err = golden.Message(made.Cluster); err != nil {
 						t.Fatal(err)
 					}
 				}

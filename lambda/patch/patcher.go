@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
@@ -17,6 +15,28 @@ type Patcher struct {
 	table   *lambda.Table
 	options Options
 	targets map[place]target // where the Table's functions are invoked
+}
+
+// Subject is the service that a cluster of this name belongs to, or empty: what of a
+// Table concerns it.
+func (p *Patcher) Subject(name string) string {
+	at, ok := parseSNI(name)
+	if !ok {
+		return ""
+	}
+	return at.service.Folded().String()
+}
+
+// Since tells for which subjects the answers may be other ones than those of an
+// earlier Patcher; all, if the options are others.
+func (p *Patcher) Since(earlier *Patcher) (subjects []string, all bool) {
+	if !p.options.equal(earlier.options) {
+		return nil, true
+	}
+	for _, name := range p.table.Since(earlier.table) {
+		subjects = append(subjects, name.Folded().String())
+	}
+	return subjects, false
 }
 
 // place is what of an ARN decides where a function is invoked.
@@ -101,21 +121,22 @@ func (p *Patcher) onGateway(name string, at sni, isService bool, raw []byte, pro
 		made.Service = at.service.String()
 		service = p.table.Lookup(at.service)
 	}
+	reason := ""
 	switch {
 	case service == nil:
-		made.Reason = "it has no address, and no Meta that makes it a Lambda function"
+		reason = "it has no address, and no Meta that makes it a Lambda function"
 	case service.State == lambda.StateDisabled:
-		made.Reason = "it is switched off in its Meta"
+		reason = "it is switched off in its Meta"
 	case service.State != lambda.StateOK:
-		made.Reason = fmt.Sprintf("its state is %s: %s", service.State, strings.Join(service.Errors, "; "))
+		reason = fmt.Sprintf("its state is %s: %s", service.State, strings.Join(service.Errors, "; "))
 	case !proxy.clusterMode():
-		made.Reason = "this Envoy cannot invoke functions: 1.31 or later is needed"
+		reason = "this Envoy cannot invoke functions: 1.31 or later is needed"
 	default:
 		made.Transit = true
 		p.invoke(made, name, service.Function, raw, proxy)
 		return verdict
 	}
-	made.Cluster = withoutEndpoints(name, raw)
+	made.empty(name, keptFields(raw), reason)
 	return verdict
 }
 
@@ -160,24 +181,33 @@ func (p *Patcher) allowsDirect(service *lambda.Service, at sni, proxy Proxy) boo
 	return own != "" && own == at.datacenter
 }
 
-// invoke fills in the cluster that invokes a function; what is wrong with that
-// makes it a cluster without endpoints, with the reason.
-func (p *Patcher) invoke(made *Patch, name string, f lambda.Function, raw []byte, proxy Proxy) {
-	cluster, err := p.invocation(name, f, raw, proxy)
+// invoke lets a patch make the cluster that invokes a function; what is wrong with
+// that makes it a cluster without endpoints, with the reason.
+func (p *Patcher) invoke(patch *Patch, name string, f lambda.Function, raw []byte, proxy Proxy) {
+	kept := keptFields(raw)
+	to, ok := p.targets[placeOf(f)]
+	err := p.options.Check(f)
+	if err == nil && !ok {
+		err = fmt.Errorf("no endpoint is known in %s", f.ARN.Region)
+	}
 	if err != nil {
-		made.Cluster, made.Reason = withoutEndpoints(name, raw), "it cannot be invoked: "+err.Error()
+		patch.empty(name, kept, notInvocable(err))
 		return
 	}
-	made.Cluster, made.Form = cluster, FormCluster
+	patch.Key = Key{name: name, kept: string(kept), function: f, to: to.key(), version: proxy.Version}
+	patch.Make = func() Made {
+		cluster, err := invocation(name, kept, f, to, proxy.Version)
+		if err != nil {
+			return Made{Cluster: withoutEndpoints(name, kept), Reason: notInvocable(err)}
+		}
+		return Made{Cluster: cluster, Form: FormCluster}
+	}
 }
 
-func (p *Patcher) invocation(name string, f lambda.Function, raw []byte, proxy Proxy) (*clusterv3.Cluster, error) {
-	if err := p.options.Check(f); err != nil {
-		return nil, err
-	}
-	to, ok := p.targets[placeOf(f)]
-	if !ok {
-		return nil, fmt.Errorf("no endpoint is known in %s", f.ARN.Region)
-	}
-	return invocation(name, raw, f, to, proxy.Version)
+func notInvocable(err error) string { return "it cannot be invoked: " + err.Error() }
+
+// empty lets a patch make the cluster without endpoints.
+func (p *Patch) empty(name string, kept []byte, reason string) {
+	p.Key = Key{name: name, kept: string(kept), reason: reason}
+	p.Make = func() Made { return Made{Cluster: withoutEndpoints(name, kept), Reason: reason} }
 }

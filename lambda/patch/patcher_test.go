@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,11 +115,11 @@ func TestOldEnvoy(t *testing.T) {
 	r := recordingOf(t, "terminating-gateway")
 	r.proxy.Version = old
 	for name, v := range r.verdicts(r.patcher(t, options(t))) {
-		if v.Patch != nil && v.Patch.Form != "" {
+		if v.Patch != nil && v.Patch.Make().Form != "" {
 			t.Errorf("%s invokes", name)
 		}
-		if strings.HasPrefix(name, "hello.") && !strings.Contains(v.Patch.Reason, "1.31") {
-			t.Errorf("%s: reason %q", name, v.Patch.Reason)
+		if strings.HasPrefix(name, "hello.") && !strings.Contains(v.Patch.Make().Reason, "1.31") {
+			t.Errorf("%s: reason %q", name, v.Patch.Make().Reason)
 		}
 	}
 	r = recordingOf(t, "sidecar-without-gateway")
@@ -231,7 +232,7 @@ func TestRefusedFunction(t *testing.T) {
 	} {
 		r := recordingOf(t, "terminating-gateway")
 		r.table = lambda.NewTable(lambda.Service{Name: lambda.NewServiceName("hello", "", ""), State: lambda.StateOK, Function: f})
-		got := r.verdicts(r.patcher(t, options(t)))["hello"+domain].Patch
+		got := r.verdicts(r.patcher(t, options(t)))["hello"+domain].Patch.Make()
 		if got.Form != "" || !strings.Contains(got.Reason, reason) || len(got.Cluster.GetLoadAssignment().GetEndpoints()) > 0 {
 			t.Errorf("%s: form %q, reason %q", reason, got.Form, got.Reason)
 		}
@@ -246,7 +247,7 @@ func TestCase(t *testing.T) {
 		r.clusters[i].name = strings.Replace(c.name, "solo"+domain, "SOLO"+domain, 1)
 	}
 	r.endpoints["SOLO"+domain] = EndpointsNone
-	if v := r.verdicts(r.patcher(t, options(t)))["SOLO"+domain]; v.Patch == nil || v.Patch.Cluster.GetName() != "SOLO"+domain {
+	if v := r.verdicts(r.patcher(t, options(t)))["SOLO"+domain]; v.Patch == nil || v.Patch.Make().Cluster.GetName() != "SOLO"+domain {
 		t.Errorf("verdict = %+v", v)
 	}
 }
@@ -269,10 +270,10 @@ func TestWhatStays(t *testing.T) {
 	r := recordingOf(t, "terminating-gateway")
 	for form, p := range map[string]*Patcher{FormCluster: r.patcher(t, options(t)), "": recorded{}.patcher(t, options(t))} {
 		v := p.Cluster(name, raw, r.proxy, nil)
-		if v.Patch == nil || v.Patch.Form != form {
+		if v.Patch == nil || v.Patch.Make().Form != form {
 			t.Fatalf("verdict = %+v, want form %q", v, form)
 		}
-		got := proto.CloneOf(v.Patch.Cluster)
+		got := proto.CloneOf(v.Patch.Make().Cluster)
 		got.ClusterDiscoveryType, got.LoadAssignment, got.TransportSocket, got.TypedExtensionProtocolOptions, got.UpstreamConfig = nil, nil, nil, nil, nil
 		want := &clusterv3.Cluster{
 			Name: name, AltStatName: "hello", ConnectTimeout: from.ConnectTimeout,
@@ -300,7 +301,7 @@ func TestWithoutEndpointsIsAlwaysValid(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{name, "hello" + domain} {
-			got := p.Cluster(name, raw, Proxy{Version: current}, nil).Patch
+			got := p.Cluster(name, raw, Proxy{Version: current}, nil).Patch.Make()
 			if got.Form != "" || got.Reason == "" || got.Cluster.GetName() != name || got.Cluster.ValidateAll() != nil {
 				t.Errorf("%s: %+v", name, got)
 			}
@@ -344,24 +345,24 @@ func TestInvariants(t *testing.T) {
 				rt.Fatalf("%s: a mesh gateway's cluster was patched", c.name)
 			case !v.Keep:
 				rt.Fatalf("%s: patched, but not kept", c.name)
-			case v.Patch.Cluster.GetName() != c.name:
-				rt.Fatalf("%s: became %s", c.name, v.Patch.Cluster.GetName())
+			case v.Patch.Make().Cluster.GetName() != c.name:
+				rt.Fatalf("%s: became %s", c.name, v.Patch.Make().Cluster.GetName())
 			case v.Patch.Path == PathDirect && endpoints[v.Watch] != EndpointsNone:
 				rt.Fatalf("%s: direct, with endpoints %d", c.name, endpoints[v.Watch])
-			case (v.Patch.Form == "") != (v.Patch.Reason != ""):
-				rt.Fatalf("%s: form %q, reason %q", c.name, v.Patch.Form, v.Patch.Reason)
-			case v.Patch.Form != "" && !p.Candidate(c.name, r.proxy):
+			case (v.Patch.Make().Form == "") != (v.Patch.Make().Reason != ""):
+				rt.Fatalf("%s: form %q, reason %q", c.name, v.Patch.Make().Form, v.Patch.Make().Reason)
+			case v.Patch.Make().Form != "" && !p.Candidate(c.name, r.proxy):
 				rt.Fatalf("%s: invokes, but was no candidate", c.name)
 			}
-			if err := v.Patch.Cluster.ValidateAll(); err != nil {
+			if err := v.Patch.Make().Cluster.ValidateAll(); err != nil {
 				rt.Fatalf("%s: %v", c.name, err)
 			}
-			once, err := proto.MarshalOptions{Deterministic: true}.Marshal(v.Patch.Cluster)
+			once, err := proto.MarshalOptions{Deterministic: true}.Marshal(v.Patch.Make().Cluster)
 			if err != nil {
 				rt.Fatal(err)
 			}
 			again := p.Cluster(c.name, c.raw, r.proxy, lookup)
-			twice, err := proto.MarshalOptions{Deterministic: true}.Marshal(again.Patch.Cluster)
+			twice, err := proto.MarshalOptions{Deterministic: true}.Marshal(again.Patch.Make().Cluster)
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -372,6 +373,70 @@ func TestInvariants(t *testing.T) {
 	})
 }
 
+// Equal keys make equal clusters, whatever else differs: that is what lets Envoys
+// share them. And a cluster that differs has another key.
+func TestKeyTellsClustersApart(t *testing.T) {
+	byKey, byBytes := map[Key]string{}, map[string]Key{}
+	for _, r := range recordings(t) {
+		for _, version := range []Version{{1, 30, 0}, {1, 35, 2}, {1, 36, 0}, {1, 40, 0}} {
+			for _, opts := range []Options{options(t), {}, {EndpointURL: "http://127.0.0.1:4566"}, {EndpointURL: "https://vpce.internal"}} {
+				r.proxy.Version = version
+				for name, v := range r.verdicts(r.patcher(t, opts)) {
+					if v.Patch == nil {
+						continue
+					}
+					made := v.Patch.Make()
+					raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(made.Cluster)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all := string(raw) + made.Form + made.Reason
+					if other, ok := byKey[v.Patch.Key]; ok && other != all {
+						t.Fatalf("%s: one key, two clusters", name)
+					}
+					byKey[v.Patch.Key], byBytes[all] = all, v.Patch.Key
+				}
+			}
+		}
+	}
+	if len(byKey) < 20 || len(byBytes) < 20 {
+		t.Errorf("%d keys and %d clusters are too few to show anything", len(byKey), len(byBytes))
+	}
+}
+
+// Since names exactly the subjects of the clusters that another Table decides
+// otherwise.
+func TestSince(t *testing.T) {
+	r := recordingOf(t, "terminating-gateway")
+	before := r.patcher(t, options(t))
+	var services []lambda.Service
+	for _, s := range r.table.Services() {
+		if s.Name.Name == "hello" {
+			s := *s
+			s.Function.PayloadPassthrough = !s.Function.PayloadPassthrough
+			services = append(services, s)
+			continue
+		}
+		services = append(services, *s)
+	}
+	verdicts := r.verdicts(before)
+	r.table = lambda.NewTable(services...)
+	after := r.patcher(t, options(t))
+	subjects, all := after.Since(before)
+	if diff := cmp.Diff([]string{"hello"}, subjects); diff != "" || all {
+		t.Fatalf("Since: all %t (-want +got):\n%s", all, diff)
+	}
+	for name, v := range r.verdicts(after) {
+		same := v.Patch == nil && verdicts[name].Patch == nil || v.Patch != nil && verdicts[name].Patch != nil && v.Patch.Key == verdicts[name].Patch.Key
+		if same == slices.Contains(subjects, after.Subject(name)) {
+			t.Errorf("%s of %q: same verdict: %t", name, after.Subject(name), same)
+		}
+	}
+	if _, all := r.patcher(t, Options{}).Since(after); !all {
+		t.Error("other options, but not all may have changed")
+	}
+}
+
 // A cluster that is nobody's is judged without being decoded.
 func TestCheap(t *testing.T) {
 	tests := []struct {
@@ -379,9 +444,9 @@ func TestCheap(t *testing.T) {
 		limit           float64
 	}{
 		{"mesh-gateway", "hello" + domain, 0},
-		{"sidecar-with-gateway", "local_app", 1},
-		{"sidecar-with-gateway", "web" + domain, 4},
-		{"terminating-gateway", "named" + domain, 4},
+		{"sidecar-with-gateway", "local_app", 0},
+		{"sidecar-with-gateway", "web" + domain, 0},
+		{"terminating-gateway", "named" + domain, 0},
 	}
 	for _, test := range tests {
 		r := recordingOf(t, test.recording)

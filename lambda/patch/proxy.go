@@ -1,7 +1,5 @@
 package patch
 
-import clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-
 // The kinds of proxies, in Consul's words. Any other, and none, is unknown.
 const (
 	kindSidecar            = "connect-proxy"
@@ -61,53 +59,4 @@ func (p Proxy) direct() bool {
 		return false
 	}
 	return p.LocalApp
-}
-
-// Endpoints is what is known of the endpoints that Consul lists for a cluster.
-type Endpoints int
-
-// Unhealthy endpoints count as endpoints.
-const (
-	EndpointsUnknown Endpoints = iota
-	EndpointsNone
-	EndpointsSome
-)
-
-// Verdict is what becomes of one cluster. The zero value lets it pass as it came.
-type Verdict struct {
-	// Patch replaces the cluster; nil lets it pass byte for byte.
-	Patch *Patch
-
-	// Watch names the endpoints resource on whose emptiness the verdict depends;
-	// empty for none.
-	Watch string
-
-	// Linger says that a patch which Envoy has may stay for a moment before the
-	// cluster passes as it came: a gateway has begun to front the service, and may
-	// not be ready before its callers are.
-	Linger bool
-
-	// Keep says that another Patcher, or more knowledge of the proxy, may decide
-	// otherwise on this cluster.
-	Keep bool
-}
-
-// The forms and paths of a Patch.
-const (
-	FormCluster = "cluster"
-	PathGateway = "gateway"
-	PathDirect  = "direct"
-)
-
-// Patch is a cluster in place of Consul's, of the same name.
-type Patch struct {
-	Cluster *clusterv3.Cluster // shares messages with other clusters: not to be changed
-
-	// Transit says that calls of other proxies pass through it: on a gateway.
-	Transit bool
-
-	Service string // for people: the service it belongs to; empty if it is nobody's
-	Form    string // for people: FormCluster, or empty for a cluster without endpoints
-	Path    string // for people: PathGateway or PathDirect
-	Reason  string // for people: why it is a cluster without endpoints
 }

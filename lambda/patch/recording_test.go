@@ -148,7 +148,7 @@ func (r recorded) verdicts(p *Patcher) map[string]Verdict {
 func patched(verdicts map[string]Verdict, form string) []string {
 	var names []string
 	for name, v := range verdicts {
-		if v.Patch != nil && v.Patch.Form == form {
+		if v.Patch != nil && v.Patch.Make().Form == form {
 			names = append(names, name)
 		}
 	}

@@ -29,11 +29,13 @@ func parseSNI(name string) (parsed sni, ok bool) {
 		}
 		name = rest
 	}
-	labels := strings.Split(name, ".")
-	for _, label := range labels {
+	var space [8]string // more than any name of Consul's has
+	labels := space[:0]
+	for label := range strings.SplitSeq(name, ".") {
 		if label == "" {
 			return sni{}, false
 		}
+		labels = append(labels, label)
 	}
 	// The last marker counts, since a namespace or a datacenter may bear the
 	// marker's name; a trust domain (UUID.consul) does not.

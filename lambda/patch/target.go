@@ -1,6 +1,8 @@
 package patch
 
 import (
+	"unique"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -10,11 +12,20 @@ import (
 // all functions of a region share.
 type target struct {
 	endpoint
+	cas    unique.Handle[string]
 	socket *corev3.TransportSocket // nil over http
 }
 
+// targetKey tells targets apart.
+type targetKey struct {
+	endpoint
+	cas unique.Handle[string]
+}
+
+func (t target) key() targetKey { return targetKey{t.endpoint, t.cas} }
+
 func newTarget(e endpoint, cas string) (target, error) {
-	t := target{endpoint: e}
+	t := target{endpoint: e, cas: unique.Make(cas)}
 	if !e.tls {
 		return t, nil
 	}
