@@ -55,7 +55,9 @@ func (s *session) onClusters(resp *response) {
 	}
 	for i := range resp.resources {
 		res := &resp.resources[i]
-		res.known = s.know(t, res.name)
+		if res.known == nil {
+			res.known = s.know(t, res.name)
+		}
 		res.known.unread = false
 		s.judge(res.known, res, true)
 	}
@@ -227,7 +229,7 @@ func (s *session) pushClusters() {
 		}
 		res := c.consul.resource()
 		s.judge(k, &res, false)
-		if c = k.cluster; c == nil || !k.has || c.patch == nil && !isPatched(k.version) {
+		if c = k.cluster; c == nil || !k.has || c.final.form == nil && !isPatched(k.version) {
 			continue // Consul's alone to send
 		}
 		if t.lacks(k, c.final.version) {

@@ -48,7 +48,7 @@ func TestKeptOnceAStream(t *testing.T) {
 	if &a.shared[0] != &b.shared[0] || len(a.head)+len(a.tail) > 100 {
 		t.Error("each has certificates of its own")
 	}
-	var another = keeper
+	another := keeper
 	another.last = nil
 	if c := another.keep([]byte("one " + pem)); &c.shared[0] == &a.shared[0] {
 		t.Error("two streams share them")

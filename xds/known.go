@@ -15,6 +15,14 @@ type known struct {
 	// latter only until Envoy has answered.
 	in uint64
 
+	// told is the version that Consul takes Envoy to have once it has been answered,
+	// empty for none, somehow if it only knows that Envoy has one; toldBefore is what it took
+	// it for before that answer. again says that Consul will send the resource whatever
+	// Envoy has, if there is one. For this generation, and of types of which Envoy wants
+	// all.
+	told, toldBefore string
+	again            bool
+
 	// needs says that its next delivery must reach Envoy although the version is the
 	// one it has: it subscribed, or was sent its parent, since the last one.
 	needs bool
@@ -44,6 +52,28 @@ func (k *known) sent(version string, in uint64) (before string) {
 	}
 	k.has, k.version, k.in, k.needs = true, version, in, false
 	return before
+}
+
+// somehow is the version of what Consul knows Envoy to have in some version.
+const somehow = "?"
+
+// hear notes what Consul will take Envoy to have when it has been answered.
+func (k *known) hear(version string) { k.told, k.toldBefore, k.again = version, k.told, false }
+
+// unhear notes that the answer was a refusal.
+func (k *known) unhear() { k.told, k.again = k.toldBefore, true }
+
+// misleads reports whether Consul is wrong about what Envoy has, and would never
+// mend it.
+func (k *known) misleads() bool {
+	has := ""
+	if k.has {
+		has = consulsVersion(k.version)
+	}
+	if k.again {
+		return has != "" && k.told == ""
+	}
+	return has != k.told
 }
 
 // forget notes that Envoy no longer has the resource.

@@ -94,27 +94,34 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 	for i := range p.sent {
 		r := &p.sent[i]
 		if refusal == nil {
-			s.taken(t, p, r)
+			s.taken(t, r)
 		} else {
 			s.refused(t, p, r, refusal)
+		}
+	}
+	contained := refusal != nil && s.contain(p, refusal.GetMessage())
+	if !contained && p.generation == s.generation && s.attached {
+		upstream = p.upstream
+	}
+	for i := range p.sent {
+		r := &p.sent[i]
+		switch {
+		case contained:
+		case refusal != nil && upstream != "":
+			r.unhear()
+		case s.attached && t.opened && t.wildcard && p.last(r) && r.misleads():
+			s.misled = true
 		}
 		if p.last(r) && r.gone {
 			r.in = 0
 		}
 		s.tidy(t, r.known)
 	}
-	if refusal != nil && s.contain(p, refusal.GetMessage()) {
-		return ""
-	}
-	if p.generation != s.generation || !s.attached {
-		s.misled = s.misled || s.attached && refusal != nil && p.upstream != ""
-		return ""
-	}
-	return p.upstream
+	return upstream
 }
 
 // taken notes that Envoy took a resource.
-func (s *session) taken(t *typeState, p *pendingAnswer, r *sentResource) {
+func (s *session) taken(t *typeState, r *sentResource) {
 	version := r.version
 	if t.rejected[r.name].version == version {
 		delete(t.rejected, r.name)
@@ -130,11 +137,8 @@ func (s *session) refused(t *typeState, p *pendingAnswer, r *sentResource, refus
 	if r.cluster != nil {
 		s.touch(r.known, causeContain)
 	}
-	switch {
-	case p.last(r):
+	if p.last(r) {
 		s.restore(t, p, r, refusal)
-	case p.upstream != "":
-		s.misled = s.attached // we sent another form since, and Envoy may well take that
 	}
 }
 
@@ -147,8 +151,8 @@ func (s *session) restore(t *typeState, p *pendingAnswer, r *sentResource, refus
 	}
 	if !t.wildcard && !r.gone {
 		s.need(t, r.known)
-		if p.upstream == "" && !s.holds(p.url, r.name) {
-			// Our copy is gone, and Consul does not know of the refusal.
+		if (p.upstream == "" || p.generation != s.generation) && !s.holds(p.url, r.name) {
+			// We have no copy, and Consul does not know of the refusal.
 			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: p.url, ResourceNamesSubscribe: []string{r.name}})
 			return
 		}

@@ -15,6 +15,9 @@ func (s *session) onResponse(resp *response) {
 // take sends Envoy what of a response concerns it.
 func (s *session) take(resp *response) {
 	t := s.typed(resp.typeURL)
+	if t.wildcard {
+		s.noteTold(t, resp)
+	}
 	switch resp.typeURL {
 	case typeCluster:
 		s.onClusters(resp)
@@ -22,6 +25,18 @@ func (s *session) take(resp *response) {
 		s.onEndpoints(resp)
 	default:
 		s.pass(resp, resp.only(t.due))
+	}
+}
+
+// noteTold notes what Consul will take Envoy to have when this response is answered.
+func (s *session) noteTold(t *typeState, resp *response) {
+	for i := range resp.resources {
+		res := &resp.resources[i]
+		res.known = s.know(t, res.name)
+		res.known.hear(res.version)
+	}
+	for _, name := range resp.removed {
+		s.know(t, name).hear("")
 	}
 }
 
@@ -42,12 +57,12 @@ func (r *response) only(stays func(*resource) bool) *response {
 // unchanged version on purpose where Envoy needs it to warm its parent, so such a
 // repeat is kept back only if we caused it and Envoy does not need it.
 func (t *typeState) due(res *resource) bool {
-	k := t.known[res.name]
+	k := res.known
+	if k == nil {
+		k = t.known[res.name]
+	}
 	if !t.subscribed(k) {
 		return false
-	}
-	if k == nil {
-		return true // all are wanted, and it is new
 	}
 	unchanged := k.has && k.version == res.version
 	if t.wildcard {

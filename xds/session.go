@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -11,7 +12,7 @@ import (
 // take one event each and leave what is to be sent in down and up, in order. It
 // is used by one goroutine, knows no time and does no I/O.
 //
-// What it guarantees is in docs/architecture.md; the tests' model holds it to it.
+// What it guarantees is in docs/relay.md; the tests' model holds it to it.
 type session struct {
 	// What stays for the life of Envoy's stream.
 	node  *corev3.Node // without its extensions
@@ -73,9 +74,8 @@ type session struct {
 	// with the ticks that this has lasted. See Verdict.Linger.
 	lingering map[*known]int
 
-	// misled says that Consul is wrong about what Envoy has: it refused a response of
-	// an earlier generation after this one told Consul that it has what was in it, or
-	// one on top of which we sent a form of ours.
+	// misled says that Consul is wrong about what Envoy has: it refused what this
+	// generation had told Consul that it has, because it was on its way.
 	misled bool
 
 	// failures are for the log.
@@ -257,6 +257,7 @@ func (s *session) open(t *typeState) {
 		InitialResourceVersions: make(map[string]string, len(t.known)),
 	}
 	for name, k := range t.known {
+		k.told, k.again = "", false
 		if !k.has {
 			continue
 		}
@@ -268,6 +269,7 @@ func (s *session) open(t *typeState) {
 			k.asked = k.unread
 		}
 		req.InitialResourceVersions[name] = version
+		k.told, k.again = cmp.Or(version, somehow), version == ""
 	}
 	for _, name := range names {
 		if k := t.known[name]; k != nil && k.has {

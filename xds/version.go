@@ -20,3 +20,10 @@ func patchHash(version string) string {
 
 // isPatched reports whether a version is one of ours.
 func isPatched(version string) bool { return strings.Contains(version, patchMark) }
+
+// consulsVersion is the version of Consul's resource that one of ours was made from; of
+// Consul's own, itself.
+func consulsVersion(version string) string {
+	consuls, _, _ := strings.Cut(version, patchMark)
+	return consuls
+}
