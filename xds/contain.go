@@ -25,7 +25,7 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	for _, r := range p.sent {
 		switch c := r.cluster; {
 		case !r.ours():
-		case strings.Contains(text, r.name):
+		case names(text, r.name):
 			named = append(named, r)
 		case c != nil && c.standsIn && c.final.version == r.version:
 			standIns = append(standIns, r) // the last to be suspected
@@ -71,6 +71,24 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	s.deliverClusters(again)
 	s.askChildren(again)
 	return true
+}
+
+// names reports whether a text names a cluster, and not just one whose name it is a
+// part of: hello.default.dc1... is the end of say-hello.default.dc1...
+func names(text, name string) bool {
+	const more = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~"
+	for {
+		before, after, found := strings.Cut(text, name)
+		if !found {
+			return false
+		}
+		begins := before == "" || !strings.ContainsAny(before[len(before)-1:], more)
+		ends := after == "" || !strings.ContainsAny(after[:1], more)
+		if begins && ends {
+			return true
+		}
+		text = after
+	}
 }
 
 // askChildren has Consul send the endpoints once more of clusters that Envoy gets

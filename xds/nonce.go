@@ -76,6 +76,7 @@ func (s *session) forward(resp *response, upstream string, why cause) {
 
 // acknowledge answers Consul for Envoy: nothing of the response concerns it.
 func (s *session) acknowledge(resp *response) {
+	s.typed(resp.typeURL).heard = nil
 	s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: resp.typeURL, ResponseNonce: resp.nonce})
 }
 
@@ -103,14 +104,16 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 	if !contained && p.generation == s.generation && s.attached {
 		upstream = p.upstream
 	}
+	if upstream != "" {
+		if refusal != nil {
+			s.unhear(t)
+		}
+		t.heard = nil
+	}
 	for i := range p.sent {
 		r := &p.sent[i]
-		switch {
-		case contained:
-		case refusal != nil && upstream != "":
-			r.unhear()
-		case s.attached && t.opened && t.wildcard && p.last(r) && r.misleads():
-			s.misled = true
+		if !contained && p.last(r) {
+			s.mislead(t, r.known)
 		}
 		if p.last(r) && r.gone {
 			r.in = 0
@@ -118,6 +121,22 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 		s.tidy(t, r.known)
 	}
 	return upstream
+}
+
+// unhear notes that Consul's response is refused: Consul will send what was in it again,
+// if it is still there.
+func (s *session) unhear(t *typeState) {
+	for _, k := range t.heard {
+		k.unhear()
+		s.mislead(t, k)
+	}
+}
+
+// mislead notes whether Consul is wrong about what Envoy has.
+func (s *session) mislead(t *typeState, k *known) {
+	if s.attached && t.opened && t.wildcard && k.misleads() {
+		s.misled = true
+	}
 }
 
 // taken notes that Envoy took a resource.

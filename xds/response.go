@@ -30,13 +30,17 @@ func (s *session) take(resp *response) {
 
 // noteTold notes what Consul will take Envoy to have when this response is answered.
 func (s *session) noteTold(t *typeState, resp *response) {
+	t.heard = make([]*known, 0, len(resp.resources)+len(resp.removed))
 	for i := range resp.resources {
 		res := &resp.resources[i]
 		res.known = s.know(t, res.name)
 		res.known.hear(res.version)
+		t.heard = append(t.heard, res.known)
 	}
 	for _, name := range resp.removed {
-		s.know(t, name).hear("")
+		k := s.know(t, name)
+		k.hear("")
+		t.heard = append(t.heard, k)
 	}
 }
 

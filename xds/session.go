@@ -182,7 +182,7 @@ func (s *session) onLost() {
 	s.misled, s.reread = false, false
 	s.up = nil
 	for _, t := range s.types {
-		t.opened, t.answered = false, false
+		t.opened, t.answered, t.heard = false, false, nil
 	}
 	for _, k := range s.typed(typeCluster).known {
 		k.asked = false

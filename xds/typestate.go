@@ -23,8 +23,9 @@ type typeState struct {
 	pushing string
 
 	// Consul's side: for this generation.
-	opened   bool // Consul has been asked
-	answered bool // Consul has answered
+	opened   bool     // Consul has been asked
+	answered bool     // Consul has answered
+	heard    []*known // what was in the response that Consul has no answer to yet; see known.told
 }
 
 func newTypeState(url string) *typeState {
