@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"iter"
 	"maps"
 	"slices"
 )
@@ -80,32 +81,42 @@ func (t *Table) Lookup(name ServiceName) *Service {
 	return t.services[name.Folded()]
 }
 
+// All are the services, in no order.
+func (t *Table) All() iter.Seq[*Service] {
+	if t == nil {
+		return func(func(*Service) bool) {}
+	}
+	return maps.Values(t.services)
+}
+
 // Services lists all, sorted by name.
 func (t *Table) Services() []*Service {
-	if t == nil {
-		return nil
-	}
-	return slices.SortedFunc(maps.Values(t.services), func(a, b *Service) int { return a.Name.Compare(b.Name) })
+	return slices.SortedFunc(t.All(), func(a, b *Service) int { return a.Name.Compare(b.Name) })
 }
 
 // Since lists the services that are not as they were in an earlier Table, also
-// those that came or went. One that gateways have ceased to list changes with the
+// those that came or went, in no order. One that gateways have ceased to list changes with the
 // gateways: which of its endpoints count depends on them.
 func (t *Table) Since(earlier *Table) []ServiceName {
 	var changed []ServiceName
 	moved := !slices.Equal(t.Gateways(), earlier.Gateways())
-	for _, s := range t.Services() {
+	for s := range t.All() {
 		was := earlier.Lookup(s.Name)
 		if was == nil || !s.equal(was) || moved && s.Delisted {
 			changed = append(changed, s.Name)
 		}
 	}
-	for _, was := range earlier.Services() {
+	for was := range earlier.All() {
 		if t.Lookup(was.Name) == nil {
 			changed = append(changed, was.Name)
 		}
 	}
 	return changed
+}
+
+// Same reports whether two Tables say the same.
+func (t *Table) Same(other *Table) bool {
+	return t.Len() == other.Len() && len(t.Since(other)) == 0 && slices.Equal(t.Gateways(), other.Gateways())
 }
 
 func (s *Service) equal(other *Service) bool {

@@ -92,8 +92,11 @@ func TestTableSince(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	if got := before.Since(before); got != nil {
+	if got := before.Since(before); got != nil || !before.Same(before) {
 		t.Errorf("nothing changed, Since = %v", got)
+	}
+	if before.Same(nil) || before.Same(before.WithGateways()) {
+		t.Error("others are the same")
 	}
 	after := NewTable(changed...).WithGateways("10.0.0.1:8443")
 	if diff := cmp.Diff([]string{"fronted", "gone", "mistaken", "new", "other-arn"}, names(after.Since(before))); diff != "" {

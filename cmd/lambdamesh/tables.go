@@ -17,6 +17,7 @@ type tables struct {
 	options patch.Options // from the watcher's goroutine alone
 	server  *xds.Server
 	log     *slog.Logger
+	last    *lambda.Table // from the watcher's goroutine alone
 
 	mu      sync.Mutex
 	problem string // why the newest Table is not in force; guarded by mu
@@ -39,9 +40,15 @@ func (t *tables) take(ctx context.Context, table *lambda.Table) {
 	}
 	t.problem = ""
 	t.server.SetPatcher(patcher{made})
-	for _, s := range table.Services() {
+	for _, name := range table.Since(t.last) {
+		s := table.Lookup(name)
+		if s == nil {
+			t.log.Debug("no Lambda service any more", "service", name)
+			continue
+		}
 		t.log.Debug("Lambda service", "service", s.Name, "state", s.State, "arn", s.Function.ARN, "errors", s.Errors)
 	}
+	t.last = table
 }
 
 func (t *tables) unready() string {

@@ -2,8 +2,6 @@ package consul
 
 import (
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -143,7 +141,7 @@ func hasLambdaExtension(e *api.ServiceConfigEntry) bool {
 	return false
 }
 
-// sameTable reports whether two Tables say the same.
+// sameTable reports whether two Tables say the same; none is not an empty one.
 func sameTable(a, b *lambda.Table) bool {
-	return (a == nil) == (b == nil) && reflect.DeepEqual(a.Services(), b.Services()) && slices.Equal(a.Gateways(), b.Gateways())
+	return (a == nil) == (b == nil) && a.Same(b)
 }

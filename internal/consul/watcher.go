@@ -143,7 +143,7 @@ func (w *Watcher) update(found *findings) {
 // entries are the findings, with what earlier Tables tell.
 func (w *Watcher) entries(found *findings, last *lambda.Table) Entries {
 	entries := found.entries()
-	for _, s := range last.Services() {
+	for s := range last.All() {
 		if s.Fronted || s.Delisted {
 			w.wereFronted[s.Name.Folded()] = true
 		}

@@ -56,7 +56,7 @@ func New(table *lambda.Table, opts Options) (*Patcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, service := range table.Services() {
+	for service := range table.All() {
 		at := placeOf(service.Function)
 		if _, done := p.targets[at]; done || service.State != lambda.StateOK {
 			continue
