@@ -149,6 +149,7 @@ func (s *session) dropCluster(k *known) {
 		k.cluster = nil
 		delete(s.lingering, k)
 		delete(s.stale, k)
+		delete(s.suspects, k)
 	}
 }
 

@@ -2,12 +2,13 @@ package xds
 
 import (
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 )
 
 // contain keeps a mistake of ours to the service that it concerns. Consul answers a
@@ -15,8 +16,9 @@ import (
 // that comes after; so a refusal of something of ours does not go up. The forms that
 // Envoy names in its text, or all of ours if it names none (the text is cut off when
 // it is long), are quarantined, something else stands in for them, and the whole
-// response is sent again: Envoy noted none of its versions. It reports whether it did
-// so; each time leaves fewer of ours to refuse.
+// response is sent again: Envoy noted none of its versions. Those that were not named
+// are then given to it anew, one by one (see probe). It reports whether it did so; each
+// time leaves fewer of ours to refuse.
 func (s *session) contain(p *pendingAnswer, text string) bool {
 	if p.url != typeCluster {
 		return false
@@ -33,6 +35,7 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 			unnamed = append(unnamed, r)
 		}
 	}
+	certain := len(named) > 0
 	if len(named) == 0 {
 		named = unnamed
 	}
@@ -44,6 +47,9 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	}
 	t := s.typed(typeCluster)
 	for _, r := range named {
+		if !certain && len(named) > 1 {
+			s.suspects[r.known] = true
+		}
 		t.rejected[r.name] = rejection{version: r.version, text: safeText(text)}
 		if c := r.cluster; c != nil {
 			if c.quarantine == nil {
@@ -70,6 +76,23 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	s.watch()
 	s.deliverClusters(again)
 	s.askChildren(again)
+	return true
+}
+
+// probe gives Envoy one form anew that it may have refused for another one's sake, when
+// there is nothing that it has to answer. Alone, it shows which it is.
+func (s *session) probe() bool {
+	t := s.typed(typeCluster)
+	if len(s.suspects) == 0 || !s.live() || t.pushing != "" || !s.listening() || s.waits(t) {
+		return false
+	}
+	k := slices.MinFunc(slices.Collect(maps.Keys(s.suspects)), byName)
+	delete(s.suspects, k)
+	if k.cluster != nil {
+		k.cluster.quarantine = nil
+		delete(t.rejected, k.name)
+		s.touch(k, causeContain)
+	}
 	return true
 }
 
@@ -102,9 +125,7 @@ func (s *session) askChildren(clusters *response) {
 			names = append(names, res.name)
 		}
 	}
-	if t.opened && len(names) > 0 {
-		s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesSubscribe: names})
-	}
+	t.anew = append(t.anew, names...)
 }
 
 // standIn puts something else in force than a form in quarantine: the last of ours

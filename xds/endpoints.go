@@ -112,7 +112,8 @@ func (s *session) watch() {
 	if t := s.typed(typeEndpoint); !t.opened {
 		s.open(t)
 	} else {
-		s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesSubscribe: names})
+		t.anew = append(t.anew, names...)
+		s.askAnew()
 	}
 }
 
@@ -130,6 +131,9 @@ func (s *session) undecided() bool {
 // need notes that Envoy needs a resource's next delivery whatever its version.
 func (s *session) need(t *typeState, k *known) {
 	k.needs = true
+	if s.waits(t) {
+		t.anew = append(t.anew, k.name)
+	}
 	if t.url == typeEndpoint {
 		s.owe(k)
 	}
@@ -193,7 +197,7 @@ func (s *session) dropUnwatched() {
 		case !t.subscribed(k):
 			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesUnsubscribe: []string{name}})
 		case k != nil && t.owed(h, k):
-			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesSubscribe: []string{name}})
+			t.anew = append(t.anew, name)
 		}
 	}
 }

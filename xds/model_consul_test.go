@@ -26,7 +26,8 @@ type modelConsulType struct {
 	wildcard   bool
 	subscribed map[string]bool
 	has        map[string]string
-	again      map[string]bool // to be sent whatever version it has
+	again      map[string]bool // to be sent whatever version it has: asked for by name,
+	child      map[string]bool // or because its parent was sent
 	answered   bool
 	refused    bool // nothing more before the next request of any type
 
@@ -66,6 +67,7 @@ func (m *modelConsul) recv(req *discoveryv3.DeltaDiscoveryRequest) {
 			subscribed: map[string]bool{},
 			has:        maps.Clone(req.GetInitialResourceVersions()),
 			again:      map[string]bool{},
+			child:      map[string]bool{},
 		}
 		if t.has == nil {
 			t.has = map[string]string{}
@@ -93,6 +95,9 @@ func (m *modelConsul) recv(req *discoveryv3.DeltaDiscoveryRequest) {
 			return
 		}
 		maps.Copy(t.has, t.sent)
+		for name := range t.sent {
+			delete(t.again, name) // it forgets what it was asked for meanwhile
+		}
 		for _, name := range t.sentGone {
 			delete(t.has, name)
 		}
@@ -101,6 +106,7 @@ func (m *modelConsul) recv(req *discoveryv3.DeltaDiscoveryRequest) {
 		delete(t.subscribed, name)
 		delete(t.has, name)
 		delete(t.again, name)
+		delete(t.child, name)
 	}
 	for _, name := range req.GetResourceNamesSubscribe() {
 		if t.wildcard {
@@ -121,14 +127,14 @@ func (m *modelConsul) childrenAgain(url string, sent map[string]string) {
 		if t := m.types[typeEndpoint]; t != nil {
 			for name := range sent {
 				if t.subscribed[name] {
-					t.again[name] = true
+					t.child[name] = true
 				}
 			}
 		}
 	case typeListener:
 		if t := m.types[typeRoute]; t != nil && len(sent) > 0 {
 			for name := range t.subscribed {
-				t.again[name] = true
+				t.child[name] = true
 			}
 		}
 	}
@@ -158,8 +164,9 @@ func (m *modelConsul) answer(url string, t *modelConsulType) {
 	t.sent, t.sentGone = map[string]string{}, nil
 	for _, name := range slices.Sorted(maps.Keys(m.mesh[url])) {
 		res := m.mesh[url][name]
-		if (t.wildcard || t.subscribed[name]) && (t.again[name] || t.has[name] != res.version) {
+		if (t.wildcard || t.subscribed[name]) && (t.again[name] || t.child[name] || t.has[name] != res.version) {
 			delete(t.again, name)
+			delete(t.child, name)
 			resp.resources = append(resp.resources, res)
 			t.sent[name] = res.version
 		}

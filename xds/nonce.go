@@ -172,7 +172,7 @@ func (s *session) restore(t *typeState, p *pendingAnswer, r *sentResource, refus
 		s.need(t, r.known)
 		if (p.upstream == "" || p.generation != s.generation) && !s.holds(p.url, r.name) {
 			// We have no copy, and Consul does not know of the refusal.
-			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: p.url, ResourceNamesSubscribe: []string{r.name}})
+			t.anew = append(t.anew, r.name)
 			return
 		}
 	}

@@ -74,6 +74,9 @@ type session struct {
 	// with the ticks that this has lasted. See Verdict.Linger.
 	lingering map[*known]int
 
+	// suspects are clusters whose form Envoy may have refused for another one's sake.
+	suspects map[*known]bool
+
 	// misled says that Consul is wrong about what Envoy has: it refused what this
 	// generation had told Consul that it has, because it was on its way.
 	misled bool
@@ -119,6 +122,7 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher, forms *forms) *
 		ways:      map[string]map[string]bool{},
 		stale:     map[*known]bool{},
 		lingering: map[*known]int{},
+		suspects:  map[*known]bool{},
 	}
 	s.endpoints = s.endpointsOf
 	return s
@@ -182,7 +186,7 @@ func (s *session) onLost() {
 	s.misled, s.reread = false, false
 	s.up = nil
 	for _, t := range s.types {
-		t.opened, t.answered, t.heard = false, false, nil
+		t.opened, t.answered, t.heard, t.anew = false, false, nil, nil
 	}
 	for _, k := range s.typed(typeCluster).known {
 		k.asked = false
@@ -296,8 +300,53 @@ func (s *session) send(req *discoveryv3.DeltaDiscoveryRequest) {
 func (s *session) settle() {
 	s.release()
 	s.pushClusters()
+	for s.probe() {
+		s.pushClusters()
+	}
 	s.pushEndpoints()
 	s.dropUnwatched()
+	s.askAnew()
+}
+
+// askAnew asks Consul once more for what Envoy, or a cluster, still needs, but not while
+// it has a response of the type unanswered: with the answer it takes all that was in that
+// response for delivered, and forgets that it was asked for it meanwhile (1.22.5).
+func (s *session) askAnew() {
+	for _, url := range s.order {
+		t := s.types[url]
+		if len(t.anew) == 0 || !t.opened || s.waits(t) {
+			continue
+		}
+		names := slices.DeleteFunc(t.anew, func(name string) bool { return !s.lacking(t, name) })
+		t.anew = nil
+		for _, name := range names {
+			if k := t.known[name]; k != nil && k.has {
+				k.repeat = true
+			}
+		}
+		if slices.Sort(names); len(names) > 0 {
+			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: url, ResourceNamesSubscribe: slices.Compact(names)})
+		}
+	}
+}
+
+// lacking reports whether Consul has to send a resource that is asked for by name.
+func (s *session) lacking(t *typeState, name string) bool {
+	if s.holds(t.url, name) {
+		return !s.held[name].told
+	}
+	k := t.known[name]
+	return k != nil && k.wanted && k.needs
+}
+
+// waits reports whether Envoy has yet to answer a response of Consul's.
+func (s *session) waits(t *typeState) bool {
+	for _, p := range s.pending {
+		if p.url == t.url && p.upstream != "" && p.generation == s.generation {
+			return true
+		}
+	}
+	return false
 }
 
 // live reports whether pushes of our own are allowed: only while Consul has

@@ -26,6 +26,7 @@ type typeState struct {
 	opened   bool     // Consul has been asked
 	answered bool     // Consul has answered
 	heard    []*known // what was in the response that Consul has no answer to yet; see known.told
+	anew     []string // what Consul is to be asked for once more
 }
 
 func newTypeState(url string) *typeState {
