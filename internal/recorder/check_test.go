@@ -207,6 +207,33 @@ func TestCheck(t *testing.T) {
 	})
 }
 
+// TestStaleNonces: an answer to what was answered before, or is of another type, is the
+// client's fault; that it has an effect is the server's.
+func TestStaleNonces(t *testing.T) {
+	tests := map[string]struct {
+		messages []any // after a first clusters request that reports kept=1
+		answers  int   // the stale entry
+		rule     string
+		entry    int // the effect
+	}{
+		"sent again for a second answer":         {[]any{resp(ClusterType, "a", "c", "1"), ack(ClusterType, "a"), nack(ClusterType, "a"), resp(ClusterType, "b", "c", "1")}, 3, "repeats", 4},
+		"sent again for another type's refusal":  {[]any{resp(ClusterType, "a", "c", "1"), nack(ListenerType, "a"), resp(ClusterType, "b", "c", "1")}, 2, "repeats", 3},
+		"sent again for an unknown nonce":        {[]any{resp(ClusterType, "a", "c", "1"), nack(ClusterType, "z"), resp(ClusterType, "b", "c", "1")}, 2, "repeats", 3},
+		"removed again for a second answer":      {[]any{gone(ClusterType, "a", "kept"), ack(ClusterType, "a"), nack(ClusterType, "a"), gone(ClusterType, "b", "kept")}, 3, "removals", 4},
+		"removed again for another type's nonce": {[]any{gone(ClusterType, "a", "kept"), nack(ListenerType, "a"), gone(ClusterType, "b", "kept")}, 2, "removals", 3},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Check(stream(append([]any{initial(ClusterType, "kept", "1")}, test.messages...)...))
+			if len(got) != 2 {
+				t.Fatalf("got %v, want two violations", got)
+			}
+			expect(t, got[:1], "answers", test.answers)
+			expect(t, got[1:], test.rule, test.entry)
+		})
+	}
+}
+
 // renamed is a response with a resource whose own name is not the outer one.
 func renamed(typeURL string) *discoveryv3.DeltaDiscoveryResponse {
 	return with(resp(typeURL, "a", "inner", "1"), func(r *discoveryv3.DeltaDiscoveryResponse) { r.Resources[0].Name = "outer" })
@@ -268,6 +295,9 @@ func TestSettled(t *testing.T) {
 		"removed":                               {slices.Concat(first, clusters("a", "1"), subscribe, []any{gone(ClusterType, "b", "c"), ack(ClusterType, "b")}), "", 0},
 		"refused":                               {slices.Concat(first, subscribe, []any{resp(ClusterType, "a", "c", "1"), nack(ClusterType, "a")}), "", 0},
 		"refused, but a newer one was accepted": {slices.Concat(first, subscribe, []any{resp(ClusterType, "a", "c", "1"), resp(ClusterType, "b", "c", "2"), nack(ClusterType, "a"), ack(ClusterType, "b")}), "endpoints", 3},
+		"a stale refusal excuses nothing":       {slices.Concat(first, subscribe, clusters("a", "1"), []any{nack(ClusterType, "a")}), "endpoints", 2},
+		"answer before the response":            {[]any{initial(ListenerType), ack(ListenerType, "a"), resp(ListenerType, "a", "l", "1")}, "unanswered", 2},
+		"answer of another type":                {[]any{initial(ListenerType), resp(ListenerType, "a", "l", "1"), ack(ClusterType, "a")}, "unanswered", 1},
 		"now static": {slices.Concat(first, clusters("a", "1"), subscribe, []any{with(resp(ClusterType, "b"), func(r *discoveryv3.DeltaDiscoveryResponse) {
 			r.Resources = []*discoveryv3.Resource{packCluster(&clusterv3.Cluster{Name: "c"})}
 		}), ack(ClusterType, "b")}), "", 0},

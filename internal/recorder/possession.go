@@ -13,12 +13,27 @@ func named(typeURL string) bool { return typeURL == EndpointType || typeURL == R
 // key is a resource of a type.
 type key struct{ typeURL, name string }
 
-// refused is the response that a request refuses, nil if it refuses none.
-func refused(sent map[string]*discoveryv3.DeltaDiscoveryResponse, req *discoveryv3.DeltaDiscoveryRequest) *discoveryv3.DeltaDiscoveryResponse {
+// unanswered are the responses that a client has not answered, by nonce.
+type unanswered map[string]*discoveryv3.DeltaDiscoveryResponse
+
+// answer takes out the response that a request answers, nil if it answers none. A nonce
+// that was answered before, or is that of another type, is stale: it means nothing.
+func (u unanswered) answer(req *discoveryv3.DeltaDiscoveryRequest) *discoveryv3.DeltaDiscoveryResponse {
+	resp := u[req.GetResponseNonce()]
+	if resp == nil || resp.GetTypeUrl() != req.GetTypeUrl() {
+		return nil
+	}
+	delete(u, req.GetResponseNonce())
+	return resp
+}
+
+// refused is answer for refusals: nil if the request accepts what it answers.
+func (u unanswered) refused(req *discoveryv3.DeltaDiscoveryRequest) *discoveryv3.DeltaDiscoveryResponse {
+	resp := u.answer(req)
 	if req.GetErrorDetail() == nil {
 		return nil
 	}
-	return sent[req.GetResponseNonce()]
+	return resp
 }
 
 // checkRepeats keeps the version that the client certainly has of each resource:
@@ -28,7 +43,7 @@ func refused(sent map[string]*discoveryv3.DeltaDiscoveryResponse, req *discovery
 func checkRepeats(entries []Entry, broken reporter) {
 	has := map[key]string{}
 	asked := map[string]bool{}
-	sent := map[string]*discoveryv3.DeltaDiscoveryResponse{}
+	sent := unanswered{}
 	for i, e := range entries {
 		if req := e.Request; req != nil && wildcard(req.GetTypeUrl()) {
 			if !asked[req.GetTypeUrl()] {
@@ -39,7 +54,7 @@ func checkRepeats(entries []Entry, broken reporter) {
 					}
 				}
 			}
-			for _, r := range refused(sent, req).GetResources() {
+			for _, r := range sent.refused(req).GetResources() {
 				delete(has, key{req.GetTypeUrl(), r.GetName()})
 			}
 			for _, name := range req.GetResourceNamesSubscribe() {
@@ -67,7 +82,7 @@ func checkRepeats(entries []Entry, broken reporter) {
 func checkRemovals(entries []Entry, broken reporter) {
 	may := map[key]bool{}
 	asked := map[string]bool{}
-	sent := map[string]*discoveryv3.DeltaDiscoveryResponse{}
+	sent := unanswered{}
 	for i, e := range entries {
 		if req := e.Request; req != nil && wildcard(req.GetTypeUrl()) {
 			if !asked[req.GetTypeUrl()] {
@@ -76,7 +91,7 @@ func checkRemovals(entries []Entry, broken reporter) {
 					may[key{req.GetTypeUrl(), name}] = true
 				}
 			}
-			for _, name := range refused(sent, req).GetRemovedResources() {
+			for _, name := range sent.refused(req).GetRemovedResources() {
 				may[key{req.GetTypeUrl(), name}] = true
 			}
 			for _, name := range req.GetResourceNamesSubscribe() {
@@ -112,6 +127,7 @@ func checkSubscriptions(entries []Entry, broken reporter) {
 	everything := map[string]bool{}
 	subscribed := map[key]bool{}
 	crossing := map[key]bool{}
+	sent := unanswered{}
 	for i, e := range entries {
 		if req := e.Request; req != nil && named(req.GetTypeUrl()) {
 			url := req.GetTypeUrl()
@@ -119,7 +135,7 @@ func checkSubscriptions(entries []Entry, broken reporter) {
 				asked[url] = true
 				everything[url] = len(req.GetResourceNamesSubscribe()) == 0
 			}
-			if req.GetResponseNonce() != "" {
+			if sent.answer(req) != nil {
 				for k := range crossing {
 					if k.typeURL == url {
 						delete(crossing, k)
@@ -136,7 +152,11 @@ func checkSubscriptions(entries []Entry, broken reporter) {
 			}
 		}
 		resp := e.Response
-		if resp == nil || !named(resp.GetTypeUrl()) || everything[resp.GetTypeUrl()] {
+		if resp == nil || !named(resp.GetTypeUrl()) {
+			continue
+		}
+		sent[resp.GetNonce()] = resp
+		if everything[resp.GetTypeUrl()] {
 			continue
 		}
 		for _, r := range resp.GetResources() {

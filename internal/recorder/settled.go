@@ -23,14 +23,15 @@ func Settled(entries []Entry) []Violation {
 }
 
 func checkUnanswered(entries []Entry, broken reporter) {
-	answered := map[string]bool{}
+	sent := unanswered{}
 	for _, e := range entries {
-		if nonce := e.Request.GetResponseNonce(); nonce != "" {
-			answered[nonce] = true
+		if e.Response != nil {
+			sent[e.Response.GetNonce()] = e.Response
 		}
+		sent.answer(e.Request)
 	}
 	for i, e := range entries {
-		if e.Response != nil && !answered[e.Response.GetNonce()] {
+		if e.Response != nil && sent[e.Response.GetNonce()] == e.Response {
 			broken(i, "the response with nonce %q (%s) has no answer", e.Response.GetNonce(), e.Response.GetTypeUrl())
 		}
 	}
@@ -46,11 +47,12 @@ func checkEndpoints(entries []Entry, broken reporter) {
 	clusters := map[string]edsCluster{}
 	subscribed := map[string]int{} // assignment -> index of the subscription
 	delivered := map[string]int{}  // assignment -> index of its last response
-	sent := map[string]int{}       // nonce -> index of the clusters response
+	sent := unanswered{}
+	at := map[*discoveryv3.DeltaDiscoveryResponse]int{} // indexes of clusters responses
 	for i, e := range entries {
 		switch {
 		case e.Response.GetTypeUrl() == ClusterType:
-			sent[e.Response.GetNonce()] = i
+			sent[e.Response.GetNonce()], at[e.Response] = e.Response, i
 			for _, r := range e.Response.GetResources() {
 				delete(clusters, r.GetName())
 				if name, ok := assignment(r); ok {
@@ -66,8 +68,8 @@ func checkEndpoints(entries []Entry, broken reporter) {
 			}
 		case e.Request.GetTypeUrl() == ClusterType:
 			// A refused cluster does not warm.
-			if at, ok := sent[e.Request.GetResponseNonce()]; ok && e.Request.GetErrorDetail() != nil {
-				maps.DeleteFunc(clusters, func(_ string, c edsCluster) bool { return c.sent == at })
+			if resp := sent.refused(e.Request); resp != nil {
+				maps.DeleteFunc(clusters, func(_ string, c edsCluster) bool { return c.sent == at[resp] })
 			}
 		case e.Request.GetTypeUrl() == EndpointType:
 			for _, name := range e.Request.GetResourceNamesSubscribe() {
