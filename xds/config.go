@@ -33,6 +33,13 @@ const (
 	// clusters they have not seen. Consul itself updates 250 proxies a second.
 	rereadRate = 250
 
+	// DefaultFirstRequestWait is how long a stream may be open without a request.
+	DefaultFirstRequestWait = 10 * time.Second
+
+	// DefaultMaxNewStreams is how many streams may begin each second. Consul itself
+	// updates 250 proxies a second, so more would only wait there.
+	DefaultMaxNewStreams = 500
+
 	// DefaultMaxMessageSize is Consul's own limit of a request.
 	DefaultMaxMessageSize = 50 << 20
 )
@@ -53,14 +60,20 @@ type Config struct {
 	// return when the context ends.
 	Identify func(ctx context.Context, node *corev3.Node) Identity
 
+	// AdvertiseAddr is the IP by which Consul's clients learn of this server when they
+	// ask for Consul's servers; empty: the one that each dialled.
+	AdvertiseAddr string
+
 	Log      *slog.Logger          // nil: none
 	Registry prometheus.Registerer // nil: metrics are counted and not exposed
 
-	TableWait      time.Duration // zero: DefaultTableWait
-	Hold           time.Duration // zero: DefaultHold
-	Linger         time.Duration // zero: DefaultLinger
-	Grace          time.Duration // zero: DefaultGrace
-	MaxMessageSize int           // bytes; zero: DefaultMaxMessageSize
+	TableWait        time.Duration // zero: DefaultTableWait
+	Hold             time.Duration // zero: DefaultHold
+	Linger           time.Duration // zero: DefaultLinger
+	Grace            time.Duration // zero: DefaultGrace
+	FirstRequestWait time.Duration // zero: DefaultFirstRequestWait
+	MaxNewStreams    int           // a second, and at once; zero: DefaultMaxNewStreams
+	MaxMessageSize   int           // bytes; zero: DefaultMaxMessageSize
 }
 
 // withDefaults fills in what was left zero.
@@ -69,6 +82,8 @@ func (c Config) withDefaults() Config {
 	c.Hold = cmp.Or(c.Hold, DefaultHold)
 	c.Linger = cmp.Or(c.Linger, DefaultLinger)
 	c.Grace = cmp.Or(c.Grace, DefaultGrace)
+	c.FirstRequestWait = cmp.Or(c.FirstRequestWait, DefaultFirstRequestWait)
+	c.MaxNewStreams = cmp.Or(c.MaxNewStreams, DefaultMaxNewStreams)
 	c.MaxMessageSize = cmp.Or(c.MaxMessageSize, DefaultMaxMessageSize)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -4,14 +4,18 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/status"
 )
 
 // metrics counts what the streams do. No label names a proxy or a service: their
 // number has no bound.
 type metrics struct {
-	pushes  *prometheus.CounterVec
-	nacks   *prometheus.CounterVec
-	patches prometheus.Counter
+	pushes *prometheus.CounterVec
+	nacks  *prometheus.CounterVec
+
+	patches  prometheus.Counter
+	passedOn *prometheus.CounterVec
+	surplus  prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
@@ -28,11 +32,20 @@ func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
 			Name: "lambdamesh_xds_patches_total",
 			Help: "Patched resources that were made; an Envoy that is to have one which another Envoy has is given the same.",
 		}),
+		// No label names a method: the caller chooses that.
+		passedOn: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lambdamesh_xds_passed_calls_total",
+			Help: "Calls of Consul's other gRPC services that were passed on and have ended, by status.",
+		}, []string{"code"}),
+		surplus: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lambdamesh_xds_surplus_streams_total",
+			Help: "Streams that were turned away because too many began in that second.",
+		}),
 	}
 	if registry == nil {
 		return m
 	}
-	registry.MustRegister(m.pushes, m.nacks, m.patches,
+	registry.MustRegister(m.pushes, m.nacks, m.patches, m.passedOn, m.surplus,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lambdamesh_xds_streams",
 			Help: "Envoys that are connected.",
@@ -54,4 +67,8 @@ func (m *metrics) pushed(p push) {
 
 func (m *metrics) refused(typeURL string, ours bool) {
 	m.nacks.WithLabelValues(shortType(typeURL), strconv.FormatBool(ours)).Inc()
+}
+
+func (m *metrics) passed(err error) {
+	m.passedOn.WithLabelValues(status.Code(err).String()).Inc()
 }

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 )
 
@@ -48,17 +47,13 @@ func NewServer(cfg Config) *Server {
 	return s
 }
 
-// ServerOptions are what a grpc.Server must be made with to carry this Server:
-// frames that need not be decoded, Consul's limits, and pings that find out
-// within a minute that an Envoy is gone.
+// ServerOptions are what a grpc.Server must be made with to carry this Server: frames
+// that need not be decoded, calls of other services passed on to Consul, and limits.
 func (s *Server) ServerOptions() []grpc.ServerOption {
-	return []grpc.ServerOption{
+	return append(s.limits(),
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(s.cfg.MaxMessageSize),
-		grpc.MaxSendMsgSize(s.cfg.MaxMessageSize),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-	}
+		grpc.UnknownServiceHandler(s.pass),
+	)
 }
 
 // Register adds the Aggregated Discovery Service to a grpc.Server.
@@ -111,6 +106,9 @@ func (s *Server) handle(_ any, down grpc.ServerStream) (err error) {
 	}()
 	return st.serve(down.Context())
 }
+
+// errLeaving is what a call is told that is sent away by a Drain.
+var errLeaving = status.Error(codes.Unavailable, "this lambdamesh stops, another or the next one serves")
 
 func refuseStateOfTheWorld(any, grpc.ServerStream) error {
 	return status.Error(codes.Unimplemented,

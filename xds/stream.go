@@ -38,6 +38,12 @@ type stream struct {
 	choice   Choice
 	backoff  backoff
 
+	// What Consul's answers so far are worth; see lose.
+	served     bool      // it has answered on this stream of Envoy's
+	answered   bool      // and in this generation,
+	attachedAt time.Time // which began then
+	doubted    time.Time // when it first refused without one, after it had answered
+
 	// Timers of the loop; nil while they do not run.
 	retry, grace, hold, tick, reread, leave, part, silence <-chan time.Time
 }
@@ -97,7 +103,7 @@ func (s *stream) serve(ctx context.Context) error {
 			if err != nil {
 				return status.Error(codes.Internal, err.Error())
 			}
-			s.backoff.reset()
+			s.served, s.answered, s.choice.Avoid, s.doubted = true, true, "", time.Time{}
 			s.grace, s.silence = nil, nil
 			s.event(func() { s.session.onResponse(resp) })
 		case end := <-lost:
@@ -232,6 +238,7 @@ func setTimer(timer *<-chan time.Time, wanted bool, after time.Duration) {
 // attach begins a generation.
 func (s *stream) attach(ctx context.Context) {
 	s.upstream = attach(ctx, s.server.cfg.Upstream, s.choice, s.tokens, s.server.cfg.MaxMessageSize)
+	s.answered, s.attachedAt = false, time.Now()
 	setTimer(&s.grace, true, s.server.cfg.Grace)
 	s.silence = time.After(silence)
 	s.event(s.session.onAttached)
@@ -244,6 +251,14 @@ func (s *stream) detach() {
 	}
 }
 
+// startingUp is how long a server that has just started is given to learn what it
+// knew: until then it says of each token that there is none (1.22.5).
+const startingUp = 10 * time.Second
+
+// firstTries is how often an Envoy that Consul has told nothing yet is tried for. It
+// has nothing that could outlive the loss, and may find a better way by itself.
+const firstTries = 3
+
 // lose ends a generation that Consul ended. What a new attempt may mend is tried
 // again; what it cannot is returned, in Consul's words.
 func (s *stream) lose(end loss) error {
@@ -252,16 +267,34 @@ func (s *stream) lose(end loss) error {
 	s.event(s.session.onLost)
 	s.choice.Avoid = end.server
 	err := end.err
-	switch status.Code(err) {
-	case codes.PermissionDenied, codes.Unauthenticated, codes.InvalidArgument, codes.Unimplemented:
+	if s.answered && time.Since(s.attachedAt) >= backoffMost { // else it is no better than one that does not answer
+		s.backoff.reset()
+	}
+	switch code := status.Code(err); {
+	case s.doubts(code):
+	case code == codes.PermissionDenied, code == codes.Unauthenticated, code == codes.InvalidArgument, code == codes.Unimplemented:
 		s.log.Warn("consul refuses this envoy", "server", end.server, "error", err)
 		return err
+	case !s.served && s.backoff.attempts >= firstTries:
+		s.log.Warn("no consul server answers for this envoy, it is sent away", "server", end.server, "error", err)
+		return status.Error(codes.Unavailable, "no Consul server answers: "+status.Convert(err).Message())
 	}
 	wait := s.backoff.next()
 	s.log.Info("the stream to consul is lost, it is attached again", "server", end.server, "in", wait.Round(time.Millisecond), "error", err)
 	setTimer(&s.retry, true, wait)
 	setTimer(&s.grace, true, s.server.cfg.Grace)
 	return nil
+}
+
+// doubts reports whether a refusal may be that of a server which does not know yet.
+func (s *stream) doubts(code codes.Code) bool {
+	if !s.served || s.answered || code != codes.Unauthenticated && code != codes.PermissionDenied {
+		return false
+	}
+	if s.doubted.IsZero() {
+		s.doubted = time.Now()
+	}
+	return time.Since(s.doubted) < startingUp
 }
 
 // noteRefusal logs and counts what Envoy refuses, in its words.

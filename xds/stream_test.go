@@ -21,8 +21,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/lambdamesh/lambdamesh/internal/recorder"
 	"github.com/lambdamesh/lambdamesh/xds"
 )
 
@@ -36,6 +38,7 @@ const (
 type fakeConsul struct {
 	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
 	streams chan *fakeStream
+	*records
 }
 
 // fakeStream is one stream at the fake. end ends it.
@@ -43,16 +46,24 @@ type fakeStream struct {
 	discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
 	requests chan *discoveryv3.DeltaDiscoveryRequest
 	end      chan error
+	record   *recorder.Conversation
+}
+
+// Send is the stream's, recorded.
+func (s *fakeStream) Send(resp *discoveryv3.DeltaDiscoveryResponse) error {
+	s.record.AddResponse(proto.CloneOf(resp))
+	return s.AggregatedDiscoveryService_DeltaAggregatedResourcesServer.Send(resp)
 }
 
 func (f *fakeConsul) DeltaAggregatedResources(s discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	st := &fakeStream{s, make(chan *discoveryv3.DeltaDiscoveryRequest, 100), make(chan error, 1)}
+	st := &fakeStream{s, make(chan *discoveryv3.DeltaDiscoveryRequest, 100), make(chan error, 1), f.begin()}
 	go func() {
 		for {
 			req, err := s.Recv()
 			if err != nil {
 				return
 			}
+			st.record.AddRequest(req)
 			st.requests <- req
 		}
 	}()
@@ -85,7 +96,7 @@ func newRig(t *testing.T, cfg xds.Config) *rig {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	consul := &fakeConsul{streams: make(chan *fakeStream, 10)}
+	consul := &fakeConsul{streams: make(chan *fakeStream, 10), records: newRecords(t, "at consul")}
 	upstream := grpc.NewServer()
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(upstream, consul)
 	cfg.Upstream = oneServer{dial(t, listen(t, upstream))}
@@ -94,7 +105,7 @@ func newRig(t *testing.T, cfg xds.Config) *rig {
 	server.Register(down)
 	conn := dial(t, listen(t, down))
 	t.Cleanup(server.Wait)
-	return &rig{t, server, consul, discoveryv3.NewAggregatedDiscoveryServiceClient(conn)}
+	return &rig{t, server, consul, discoveryv3.NewAggregatedDiscoveryServiceClient(recordedConn{conn, newRecords(t, "of envoy")})}
 }
 
 func listen(t *testing.T, server *grpc.Server) string {
@@ -393,9 +404,10 @@ func TestLargeResponsePasses(t *testing.T) {
 	up.next(t)
 	resp := clusters(t, "c1", "fn-a")
 	for i := range 20 {
-		body, err := anypb.New(&clusterv3.Cluster{Name: "big", AltStatName: strings.Repeat("x", 1<<20)})
+		name := fmt.Sprintf("big-%d", i)
+		body, err := anypb.New(&clusterv3.Cluster{Name: name, AltStatName: strings.Repeat("x", 1<<20)})
 		must(t, err)
-		resp.Resources = append(resp.Resources, &discoveryv3.Resource{Name: fmt.Sprintf("big-%d", i), Version: "v1", Resource: body})
+		resp.Resources = append(resp.Resources, &discoveryv3.Resource{Name: name, Version: "v1", Resource: body})
 	}
 	must(t, up.Send(resp))
 	var got discoveryv3.DeltaDiscoveryResponse
