@@ -33,7 +33,9 @@ const (
 )
 
 // limits are the options of a grpc.Server that bound what peers cost. Its pings find
-// out within a minute that one is gone.
+// out within a minute that one is gone. What goes to an Envoy has no bound of its own:
+// it is Consul's response, which has one, and patches, which make that larger (10,000
+// functions on one gateway: 86 MB, most of it authorities).
 func (s *Server) limits() []grpc.ServerOption {
 	gate := &admission{
 		limiter: rate.NewLimiter(rate.Limit(s.cfg.MaxNewStreams), s.cfg.MaxNewStreams),
@@ -44,7 +46,6 @@ func (s *Server) limits() []grpc.ServerOption {
 		grpc.InTapHandle(gate.admit),
 		grpc.StreamInterceptor(s.awaitFirst),
 		grpc.MaxRecvMsgSize(s.cfg.MaxMessageSize),
-		grpc.MaxSendMsgSize(s.cfg.MaxMessageSize),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshakeTimeout),
