@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
+	"log/slog"
 
 	"github.com/lambdamesh/lambdamesh/internal/admin"
 	"github.com/spf13/pflag"
@@ -32,6 +34,14 @@ func (f *adminFlags) validate() error {
 		}
 	}
 	return f.guard.Validate(f.addr)
+}
+
+// certificates are those of the address, nil without TLS.
+func (f *adminFlags) certificates(log *slog.Logger) *certificates {
+	if f.guard.CertFile == "" {
+		return nil
+	}
+	return &certificates{of: "admin", certFile: f.guard.CertFile, keyFile: f.guard.KeyFile, minVersion: tls.VersionTLS12, log: log}
 }
 
 // badValue is the error for a value of a flag.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/lambdamesh/lambdamesh/internal/consul"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 )
 
@@ -29,26 +30,31 @@ type upstreamFlags struct {
 	addr       string
 	caFile     string
 	serverName string
+	watch      bool
 }
 
 func (f *upstreamFlags) declare(flags *pflag.FlagSet) {
-	flags.StringVar(&f.addr, flagConsulGRPCAddr, "127.0.0.1:8502", "Consul's xDS (gRPC): host:port, several by commas, of which the first is used; grpcs:// for TLS")
+	flags.StringVar(&f.addr, flagConsulGRPCAddr, "127.0.0.1:8502", "Consul's xDS (gRPC): host:port, several by commas; a name stands for all its addresses; grpcs:// for TLS")
 	fallBack(flags, flagConsulGRPCAddr, "CONSUL_GRPC_ADDR")
-	flags.StringVar(&f.caFile, "consul-grpc-ca-file", "", "PEM bundle to verify Consul's xDS with; turns TLS on")
+	flags.StringVar(&f.caFile, "consul-grpc-ca-file", "", "PEM bundle to verify Consul's xDS with, read again when it changes; turns TLS on")
 	fallBack(flags, "consul-grpc-ca-file", "CONSUL_GRPC_CACERT")
 	flags.StringVar(&f.serverName, "consul-grpc-server-name", "", "name in the certificate of Consul's xDS (default the address's host)")
+	flags.BoolVar(&f.watch, "consul-server-watch", false, "learn of Consul's servers from Consul too; needs any token of lambdamesh's own where ACLs are on")
 }
 
-func (f *upstreamFlags) open(maxMessageSize int, log *slog.Logger) (*consul.Upstream, error) {
+// open makes the pool of Consul's servers, which asks for more of them with the
+// client's token if it is to.
+func (f *upstreamFlags) open(maxMessageSize int, client consul.ClientConfig, log *slog.Logger, registry prometheus.Registerer) (*consul.Upstream, error) {
 	addrs, err := consul.ParseGRPCAddrs(f.addr)
 	if err != nil {
 		return nil, badValue(flagConsulGRPCAddr, err)
 	}
-	if len(addrs) > 1 {
-		log.Warn("of several addresses of Consul's xDS the first is used", "address", addrs[0].String())
-	}
-	return consul.NewUpstream(consul.UpstreamConfig{
+	cfg := consul.UpstreamConfig{
 		Addrs: addrs, CAFile: f.caFile, ServerName: f.serverName,
-		MaxMessageSize: maxMessageSize, Log: log,
-	})
+		MaxMessageSize: maxMessageSize, Log: log, Registry: registry,
+	}
+	if f.watch {
+		cfg.Discover = &client
+	}
+	return consul.NewUpstream(cfg)
 }

@@ -11,9 +11,15 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], environment(os.LookupEnv), os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		// Before anybody can see that the end has begun: from here on a second signal
+		// ends the process at once. signal.NotifyContext has it the other way round.
+		signal.Stop(signals)
+		cancel()
+	}()
+	os.Exit(run(ctx, os.Args[1:], environment(os.LookupEnv), os.Stdout, os.Stderr))
 }

@@ -64,12 +64,26 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve --nonsense", says: "--nonsense"},
 		{args: "serve -nonsense", says: "unknown shorthand"},
 		{args: "serve more", says: `"more"`},
-		{args: "serve --max-new-streams 5", says: "--max-new-streams"}, // of a later version: not taken in silence
+		{args: "serve --allow-roles x", says: "--allow-roles"}, // of a later version: not taken in silence
 		{args: "serve --xds-addr 0.0.0.0:0", says: "--xds-insecure"},
 		{args: "serve --xds-addr :0", says: "--xds-insecure"},
 		{args: "serve --xds-addr nowhere", says: "not host:port"},
+		{args: "serve --xds-cert-file x", says: "go together"},
+		{args: "serve --xds-addr 0.0.0.0:0 --xds-key-file x", says: "go together"},
+		{args: "serve --xds-client-ca-file x", says: "--xds-cert-file"},
+		{args: "serve --xds-insecure --xds-client-ca-file x", says: "--xds-cert-file"},
+		{args: "serve --xds-tls-min-version 1.3", says: "--xds-cert-file"},
+		{args: "serve --xds-tls-min-version 1.1", says: "1.2, 1.3"},
+		{args: "serve --xds-cert-file /nonexistent --xds-key-file /nonexistent", says: "--xds-cert-file: open /nonexistent"},
+		{args: "serve --xds-cert-file run_test.go --xds-key-file run_test.go", says: "--xds-cert-file run_test.go and --xds-key-file"},
+		{args: "serve --xds-advertise-addr 192.0.2.1:8502", says: "not an IP address without port"},
+		{args: "serve --xds-advertise-addr lambdamesh.example", says: "--xds-advertise-addr"},
+		{args: "serve --xds-advertise-addr 0.0.0.0", says: "--xds-advertise-addr"},
+		{args: "serve --max-new-streams 0", says: "--max-new-streams"},
+		{args: "serve --max-new-streams many", says: "500/s"},
 		{args: "serve --admin-addr 0.0.0.0:0", says: "--admin-token-file"},
 		{args: "serve --admin-token-file x", says: "go together"},
+		{args: "serve --admin-cert-file /nonexistent --admin-key-file x --admin-token-file x", says: "--admin-cert-file: open /nonexistent"},
 		{args: "serve --probe-addr 99", says: "not host:port"},
 		{args: "serve --patch-mode listener", says: "not built yet"},
 		{args: "serve --patch-mode both", says: "auto, cluster, listener"},
@@ -231,6 +245,20 @@ func TestSize(t *testing.T) {
 	}
 	for _, in := range []string{"", "0", "-1", "x", "1.5MiB", "2GiB", "99999999999999999999", "50MB"} {
 		if new(size).Set(in) == nil {
+			t.Errorf("%q is taken", in)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	for in, want := range map[string]int{"1": 1, "500/s": 500, "3000": 3000} {
+		var p perSecond
+		if err := p.Set(in); err != nil || int(p) != want {
+			t.Errorf("%s: %s %v", in, p.String(), err)
+		}
+	}
+	for _, in := range []string{"", "0", "0/s", "-1", "x", "1.5", "5/m", "99999999999999999999"} {
+		if new(perSecond).Set(in) == nil {
 			t.Errorf("%q is taken", in)
 		}
 	}

@@ -37,7 +37,9 @@ type server struct {
 	drainTimeout time.Duration
 	draining     atomic.Bool
 
+	xdsCerts      *certificates // nil: no TLS
 	xdsListener   net.Listener
+	adminCerts    *certificates // nil: no TLS
 	adminListener net.Listener
 	adminToken    string
 	probeListener net.Listener // nil: not asked for
@@ -53,11 +55,16 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 	if err != nil {
 		return nil, err
 	}
-	adminTLS, adminToken, err := c.admin.guard.Load()
-	if err != nil {
+	s := &server{
+		log: log, metrics: prometheus.NewRegistry(), drainTimeout: c.xds.drainTimeout,
+		xdsCerts: c.xds.certificates(log), adminCerts: c.admin.certificates(log),
+	}
+	if err := cmp.Or(s.xdsCerts.open(), s.adminCerts.open()); err != nil {
 		return nil, err
 	}
-	s := &server{log: log, metrics: prometheus.NewRegistry(), drainTimeout: c.xds.drainTimeout, adminToken: adminToken}
+	if s.adminToken, err = c.admin.guard.Token(); err != nil {
+		return nil, err
+	}
 	if s.client, err = consul.NewClient(c.consul.ClientConfig); err != nil {
 		return nil, err
 	}
@@ -66,13 +73,14 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 			return nil, err
 		}
 	}
-	if s.upstream, err = c.upstream.open(int(c.xds.maxMessageSize), log); err != nil {
+	if s.upstream, err = c.upstream.open(int(c.xds.maxMessageSize), c.consul.ClientConfig, log, s.metrics); err != nil {
 		return nil, err
 	}
 	identifier := &identifier{client: s.client, log: log}
 	s.xds = xds.NewServer(xds.Config{
 		Upstream: upstream{s.upstream}, Identify: identifier.identify,
-		Log: log, Registry: s.metrics, MaxMessageSize: int(c.xds.maxMessageSize), Grace: c.xds.grace,
+		Log: log, Registry: s.metrics, Grace: c.xds.grace, AdvertiseAddr: c.xds.advertiseAddr,
+		MaxMessageSize: int(c.xds.maxMessageSize), MaxNewStreams: int(c.xds.maxNewStreams),
 	})
 	s.tables = &tables{client: s.client, options: options, server: s.xds, log: log}
 	s.watcher = consul.NewWatcher(consul.WatcherConfig{
@@ -84,7 +92,7 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		admin.TableMetrics(s.table),
 	)
-	if err := s.listen(c, adminTLS); err != nil {
+	if err := s.listen(c); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -92,7 +100,7 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 }
 
 // listen binds the addresses and says which they are.
-func (s *server) listen(c *serveCommand, adminTLS *tls.Config) (err error) {
+func (s *server) listen(c *serveCommand) (err error) {
 	if s.xdsListener, err = listen("xds-addr", c.xds.addr); err != nil {
 		return err
 	}
@@ -101,8 +109,8 @@ func (s *server) listen(c *serveCommand, adminTLS *tls.Config) (err error) {
 	}
 	s.log.Info("listening", "for", "xds", "address", s.xdsListener.Addr().String())
 	s.log.Info("listening", "for", "admin", "address", s.adminListener.Addr().String())
-	if adminTLS != nil {
-		s.adminListener = tls.NewListener(s.adminListener, adminTLS)
+	if s.adminCerts != nil {
+		s.adminListener = tls.NewListener(s.adminListener, s.adminCerts.config())
 	}
 	if c.admin.probe == "" {
 		return nil
@@ -121,7 +129,6 @@ func (s *server) close() {
 			_ = l.Close()
 		}
 	}
-	s.upstream.Close()
 	s.client.Close()
 }
 
@@ -145,6 +152,8 @@ func (s *server) run(ctx context.Context) error {
 	}
 	sources := s.sources()
 	start(&late, lateCtx, s.upstream.Run)
+	start(&late, lateCtx, s.xdsCerts.run)
+	start(&late, lateCtx, s.adminCerts.run)
 	start(&late, lateCtx, serveHTTP(s.adminListener, admin.Handler(sources, s.metrics, s.adminToken)))
 	if s.probeListener != nil {
 		start(&late, lateCtx, serveHTTP(s.probeListener, admin.Probes(sources)))
@@ -168,7 +177,11 @@ func serveHTTP(l net.Listener, h http.Handler) func(context.Context) error {
 // serveXDS serves Envoys until the context ends. Then their streams end one by
 // one within most of drainTimeout, and the rest of it is for the slow.
 func (s *server) serveXDS(ctx context.Context) error {
-	g := grpc.NewServer(s.xds.ServerOptions()...)
+	options := s.xds.ServerOptions()
+	if s.xdsCerts != nil {
+		options = append(options, grpc.Creds(newHandshakes(s.xdsCerts.config(), s.log)))
+	}
+	g := grpc.NewServer(options...)
 	s.xds.Register(g)
 	defer s.xds.Wait()
 	served := make(chan error, 1)

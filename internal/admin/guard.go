@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -36,23 +35,20 @@ func (g Guard) Validate(addr string) error {
 	return nil
 }
 
-// Load reads the files. TLS is nil and the token empty for the zero Guard.
-func (g Guard) Load() (conf *tls.Config, token string, err error) {
-	if g == (Guard{}) {
-		return nil, "", nil
-	}
-	cert, err := tls.LoadX509KeyPair(g.CertFile, g.KeyFile)
-	if err != nil {
-		return nil, "", fmt.Errorf("reading the admin certificate: %w", err)
+// Token reads the token, which is empty for the zero Guard.
+func (g Guard) Token() (string, error) {
+	if g.TokenFile == "" {
+		return "", nil
 	}
 	content, err := os.ReadFile(g.TokenFile)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the admin token: %w", err)
+		return "", fmt.Errorf("reading the admin token: %w", err)
 	}
-	if token = strings.TrimSpace(string(content)); token == "" {
-		return nil, "", fmt.Errorf("reading the admin token: %s is empty", g.TokenFile)
+	token := strings.TrimSpace(string(content))
+	if token == "" {
+		return "", fmt.Errorf("reading the admin token: %s is empty", g.TokenFile)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, token, nil
+	return token, nil
 }
 
 // Loopback reports whether an address host:port can only be reached from this

@@ -1,18 +1,10 @@
 package admin_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lambdamesh/lambdamesh/internal/admin"
 )
@@ -43,55 +35,21 @@ func TestGuardValidate(t *testing.T) {
 	}
 }
 
-func TestGuardLoad(t *testing.T) {
-	if conf, token, err := (admin.Guard{}).Load(); conf != nil || token != "" || err != nil {
-		t.Errorf("no guard: %v, %q, %v", conf, token, err)
+func TestGuardToken(t *testing.T) {
+	if token, err := (admin.Guard{}).Token(); token != "" || err != nil {
+		t.Errorf("no guard: %q, %v", token, err)
 	}
-	guard := files(t, " s3cret\n")
-	conf, token, err := guard.Load()
-	if err != nil || token != "s3cret" || len(conf.Certificates) != 1 {
-		t.Errorf("a whole guard: %q, %v", token, err)
-	}
-	for what, broken := range map[string]admin.Guard{
-		"an empty token":      files(t, " \n"),
-		"a missing token":     {CertFile: guard.CertFile, KeyFile: guard.KeyFile, TokenFile: guard.TokenFile + "x"},
-		"a missing key":       {CertFile: guard.CertFile, KeyFile: guard.KeyFile + "x", TokenFile: guard.TokenFile},
-		"a key in two places": {CertFile: guard.KeyFile, KeyFile: guard.KeyFile, TokenFile: guard.TokenFile},
-	} {
-		if _, _, err := broken.Load(); err == nil {
-			t.Errorf("%s is no error", what)
-		}
-	}
-}
-
-// files writes a certificate for 127.0.0.1, its key and a token.
-func files(t *testing.T, token string) admin.Guard {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	guard := admin.Guard{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key"), TokenFile: filepath.Join(dir, "token")}
-	for path, content := range map[string][]byte{
-		guard.CertFile:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		guard.KeyFile:   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
-		guard.TokenFile: []byte(token),
-	} {
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "token")
+	for content, want := range map[string]string{" s3cret\n": "s3cret", " \n": ""} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		token, err := admin.Guard{TokenFile: file}.Token()
+		if token != want || (err == nil) != (want != "") {
+			t.Errorf("%q is read as %q, %v", content, token, err)
+		}
 	}
-	return guard
+	if _, err := (admin.Guard{TokenFile: file + "x"}).Token(); err == nil {
+		t.Error("a missing file is no error")
+	}
 }

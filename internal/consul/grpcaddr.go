@@ -14,18 +14,23 @@ const (
 	defaultGRPCTLSPort = "8503"
 )
 
-// GRPCAddr is one address of Consul's gRPC API.
+const unixScheme = "unix://"
+
+// GRPCAddr is one address of Consul's gRPC API. A name may stand for several
+// servers.
 type GRPCAddr struct {
-	Target string // for grpc.NewClient: dns:///host:port or unix:///path
-	TLS    bool   // asked for by https:// or grpcs://
+	Host string // a name or an IP, without brackets
+	Port string
+	Path string // of a Unix socket, in place of Host and Port
+	TLS  bool   // asked for by https:// or grpcs://
 }
 
 // String is the address as people write it.
 func (a GRPCAddr) String() string {
-	if rest, ok := strings.CutPrefix(a.Target, "dns:///"); ok {
-		return rest
+	if a.Path != "" {
+		return unixScheme + a.Path
 	}
-	return a.Target
+	return net.JoinHostPort(a.Host, a.Port)
 }
 
 // ParseGRPCAddrs reads addresses separated by commas: host, host:port, each with
@@ -48,11 +53,11 @@ func ParseGRPCAddrs(s string) ([]GRPCAddr, error) {
 }
 
 func parseGRPCAddr(s string) (GRPCAddr, error) {
-	if path, ok := strings.CutPrefix(s, "unix://"); ok {
+	if path, ok := strings.CutPrefix(s, unixScheme); ok {
 		if !strings.HasPrefix(path, "/") {
 			return GRPCAddr{}, fmt.Errorf("%q: unix:// needs an absolute path", s)
 		}
-		return GRPCAddr{Target: "unix://" + path}, nil
+		return GRPCAddr{Path: path}, nil
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
@@ -66,30 +71,29 @@ func parseGRPCAddr(s string) (GRPCAddr, error) {
 	default:
 		return GRPCAddr{}, fmt.Errorf("%q: the scheme must be http, https, grpc, grpcs or unix", s)
 	}
-	hostport, err := joinPort(strings.TrimSuffix(rest, "/"), tls)
+	host, port, err := splitPort(strings.TrimSuffix(rest, "/"), tls)
 	if err != nil {
 		return GRPCAddr{}, fmt.Errorf("%q: %w", s, err)
 	}
-	return GRPCAddr{Target: "dns:///" + hostport, TLS: tls}, nil
+	return GRPCAddr{Host: host, Port: port, TLS: tls}, nil
 }
 
-// joinPort checks host and port and adds the default port to a bare host.
-func joinPort(s string, tls bool) (string, error) {
-	host, port := strings.Trim(s, "[]"), defaultGRPCPort
+// splitPort checks host and port and adds the default port to a bare host.
+func splitPort(s string, tls bool) (host, port string, err error) {
+	host, port = strings.Trim(s, "[]"), defaultGRPCPort
 	if tls {
 		port = defaultGRPCTLSPort
 	}
 	if net.ParseIP(host) == nil && strings.Contains(s, ":") {
-		var err error
 		if host, port, err = net.SplitHostPort(s); err != nil {
-			return "", errors.New("not host:port")
+			return "", "", errors.New("not host:port")
 		}
 	}
 	if host == "" || strings.ContainsAny(host, "/ ?#@") {
-		return "", errors.New("not host:port")
+		return "", "", errors.New("not host:port")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", fmt.Errorf("%q is no port", port)
+		return "", "", fmt.Errorf("%q is no port", port)
 	}
-	return net.JoinHostPort(host, port), nil
+	return host, port, nil
 }

@@ -10,15 +10,15 @@ import (
 
 func TestParseGRPCAddrs(t *testing.T) {
 	for in, want := range map[string][]consul.GRPCAddr{
-		"127.0.0.1:8502":             {{Target: "dns:///127.0.0.1:8502"}},
-		"consul.example":             {{Target: "dns:///consul.example:8502"}},
-		"grpcs://consul.example":     {{Target: "dns:///consul.example:8503", TLS: true}},
-		"https://consul.example:443": {{Target: "dns:///consul.example:443", TLS: true}},
-		"http://consul.example:1/":   {{Target: "dns:///consul.example:1"}},
-		"grpc://[::1]:8502":          {{Target: "dns:///[::1]:8502"}},
-		"::1":                        {{Target: "dns:///[::1]:8502"}},
-		"unix:///run/consul.sock":    {{Target: "unix:///run/consul.sock"}},
-		"a:1, b:2":                   {{Target: "dns:///a:1"}, {Target: "dns:///b:2"}},
+		"127.0.0.1:8502":             {{Host: "127.0.0.1", Port: "8502"}},
+		"consul.example":             {{Host: "consul.example", Port: "8502"}},
+		"grpcs://consul.example":     {{Host: "consul.example", Port: "8503", TLS: true}},
+		"https://consul.example:443": {{Host: "consul.example", Port: "443", TLS: true}},
+		"http://consul.example:1/":   {{Host: "consul.example", Port: "1"}},
+		"grpc://[::1]:8502":          {{Host: "::1", Port: "8502"}},
+		"::1":                        {{Host: "::1", Port: "8502"}},
+		"unix:///run/consul.sock":    {{Path: "/run/consul.sock"}},
+		"a:1, b:2":                   {{Host: "a", Port: "1"}, {Host: "b", Port: "2"}},
 	} {
 		got, err := consul.ParseGRPCAddrs(in)
 		if err != nil {
