@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 )
 
 // BootstrapConfig says which proxy "consul connect envoy -bootstrap" writes a
 // bootstrap for.
 type BootstrapConfig struct {
-	GRPCAddr  string // host:port that Envoy shall connect to: lambdamesh, or Consul itself
+	GRPCAddr  string // what Envoy shall connect to, lambdamesh or Consul itself: host:port, or https://host:port
 	AdminAddr string // host:port of Envoy's admin server
 	Token     string // the proxy's own
 
@@ -28,9 +29,13 @@ type BootstrapConfig struct {
 // Bootstrap runs "consul connect envoy -bootstrap" against this server's API and
 // returns the JSON it writes. It holds the token.
 func (c *Consul) Bootstrap(ctx context.Context, cfg BootstrapConfig) ([]byte, error) {
+	grpcAddr := cfg.GRPCAddr
+	if !strings.Contains(grpcAddr, "://") {
+		grpcAddr = "http://" + grpcAddr
+	}
 	args := []string{
 		"connect", "envoy", "-bootstrap", "-http-addr", "http://" + c.HTTPAddr(),
-		"-grpc-addr", "http://" + cfg.GRPCAddr, "-admin-bind", cfg.AdminAddr,
+		"-grpc-addr", grpcAddr, "-admin-bind", cfg.AdminAddr,
 	}
 	for _, flag := range []struct{ name, value string }{
 		{"-proxy-id", cfg.ProxyID}, {"-sidecar-for", cfg.SidecarFor}, {"-node-name", cfg.NodeName},

@@ -26,18 +26,26 @@ type ConsulConfig struct {
 	NoACL      bool   // default: ACLs on, default policy deny, and so deny for intentions
 	LogLevel   string // default "info"
 
+	// ProxyNode is the node under which services and proxies are registered, in the
+	// catalog, as where there are no client agents: any server then serves them, and
+	// none takes them along when it dies. Default: they are registered with this
+	// server as their agent.
+	ProxyNode string
+
 	// Config is HCL laid over the harness's own. A server that joins others, as for
 	// two datacenters, is said here.
 	Config string
 }
 
-// Consul is one server agent, a cluster of its own, whose data survives Restart.
+// Consul is one server agent, whose data survives Restart: a cluster of its own, or one
+// of StartConsulServers.
 type Consul struct {
 	*Process // the current run
 
 	cfg     ConsulConfig
 	command Command
 	token   string
+	servers []*Consul // of its cluster, itself among them
 
 	httpPort, grpcPort, serverPort, serfPort int
 }
@@ -45,28 +53,11 @@ type Consul struct {
 // StartConsul starts a server and returns when it leads, its ACLs and its
 // certificate authority work, and its own node stands in the catalog.
 func StartConsul(ctx context.Context, cfg ConsulConfig) (*Consul, error) {
-	cfg.NodeName = cmp.Or(cfg.NodeName, "server")
-	cfg.Datacenter = cmp.Or(cfg.Datacenter, "dc1")
-	cfg.LogLevel = cmp.Or(cfg.LogLevel, "info")
-	c := &Consul{cfg: cfg}
-	if err := cfg.Ports.Fill(&c.httpPort, &c.grpcPort, &c.serverPort, &c.serfPort); err != nil {
-		return nil, err
-	}
-	if !cfg.NoACL {
-		c.token = newUUID()
-	}
-	args, err := c.writeConfig()
+	servers, err := StartConsulServers(ctx, 1, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("writing Consul's configuration: %w", err)
-	}
-	c.command = Command{
-		Name: "consul-" + cfg.NodeName, Path: cfg.Bin.Path, Dir: cfg.Dir, Env: Environ(cfg.Dir),
-		Args: append([]string{"agent"}, args...),
-	}
-	if err := c.Start(ctx); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return servers[0], nil
 }
 
 // Start starts the server again after Stop or Kill, on the same ports and data.
@@ -106,6 +97,9 @@ func (c *Consul) SerfAddr() string { return loopback(c.serfPort) }
 // NodeName is the server's node in the catalog.
 func (c *Consul) NodeName() string { return c.cfg.NodeName }
 
+// ProxyNode is the node under which RegisterAgentService registers.
+func (c *Consul) ProxyNode() string { return cmp.Or(c.cfg.ProxyNode, c.cfg.NodeName) }
+
 // ManagementToken may do everything; "" with ACLs off.
 func (c *Consul) ManagementToken() string { return c.token }
 
@@ -136,7 +130,10 @@ func (c *Consul) ready(ctx context.Context) error {
 			return fmt.Errorf("reading the management token: %w", err)
 		}
 	}
-	roots, _, err := client.Agent().ConnectCARoots(q)
+	// What this server itself knows. Not by the agent's API: that keeps an answer that came
+	// too early (1.22.5).
+	own := (&api.QueryOptions{AllowStale: true}).WithContext(ctx)
+	roots, _, err := client.Connect().CARoots(own)
 	if err != nil {
 		return fmt.Errorf("reading the certificate authority: %w", err)
 	}
@@ -156,8 +153,14 @@ func (c *Consul) ready(ctx context.Context) error {
 // writeConfig writes the configuration and returns the agent's arguments for it.
 func (c *Consul) writeConfig() (args []string, err error) {
 	data := filepath.Join(c.cfg.Dir, "consul-data-"+c.cfg.NodeName)
+	joined := []string{}
+	for _, other := range c.servers {
+		if other != c {
+			joined = append(joined, other.SerfAddr())
+		}
+	}
 	config := map[string]any{
-		"server": true, "bootstrap_expect": 1,
+		"server": true, "bootstrap_expect": len(c.servers), "retry_join": joined, "retry_interval": "200ms",
 		"node_name": c.cfg.NodeName, "datacenter": c.cfg.Datacenter,
 		"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1", "data_dir": data, "log_level": c.cfg.LogLevel,
 		"ports": map[string]int{
@@ -169,7 +172,8 @@ func (c *Consul) writeConfig() (args []string, err error) {
 		"performance":          map[string]int{"raft_multiplier": 1},
 		"leave_on_terminate":   false, // a server that left would not lead again after Restart
 		"disable_update_check": true,
-		"telemetry":            map[string]any{"disable_hostname": true},
+		// A gauge is dropped when it has not changed for as long as this. See XDSStreams.
+		"telemetry": map[string]any{"disable_hostname": true, "prometheus_retention_time": "1h"},
 	}
 	if !c.cfg.NoACL {
 		config["acl"] = map[string]any{

@@ -23,8 +23,9 @@ node_prefix ""    { policy = "read" }
 `
 )
 
-// Token makes a policy of the given rules (HCL) and a token that has it alone. The
-// policy is named name and a random part, so that a name may be used again.
+// Token makes a policy of the given rules (HCL) and a token that has it alone, and returns
+// when every server knows it. The policy is named name and a random part, so that a name
+// may be used again.
 func (c *Consul) Token(ctx context.Context, name, rules string) (*api.ACLToken, error) {
 	w := (&api.WriteOptions{}).WithContext(ctx)
 	acl := c.API().ACL()
@@ -35,6 +36,18 @@ func (c *Consul) Token(ctx context.Context, name, rules string) (*api.ACLToken, 
 	token, _, err := acl.TokenCreate(&api.ACLToken{Description: name, Policies: []*api.ACLTokenPolicyLink{{ID: policy.ID}}}, w)
 	if err != nil {
 		return nil, fmt.Errorf("creating the token %s: %w", name, err)
+	}
+	for _, server := range c.servers {
+		if !server.Running() {
+			continue
+		}
+		err := Poll(ctx, func(ctx context.Context) error {
+			_, _, err := server.APIWith(token.SecretID).ACL().TokenReadSelf((&api.QueryOptions{AllowStale: true}).WithContext(ctx))
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("waiting for %s to know the token %s: %w", server.NodeName(), name, err)
+		}
 	}
 	return token, nil
 }

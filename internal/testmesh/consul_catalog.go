@@ -93,7 +93,11 @@ func (c *Consul) DeregisterLambda(ctx context.Context, name string) error {
 
 // RegisterAgentService registers a service (a normal one, a sidecar proxy or a
 // gateway) with the agent, with the given token, and returns when the catalog has it.
+// With ConsulConfig.ProxyNode it goes into the catalog itself.
 func (c *Consul) RegisterAgentService(ctx context.Context, token string, r *api.AgentServiceRegistration) error {
+	if c.cfg.ProxyNode != "" {
+		return c.registerOnNode(ctx, r)
+	}
 	err := c.APIWith(token).Agent().ServiceRegisterOpts(r, api.ServiceRegisterOpts{Token: token}.WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("registering %s with the agent: %w", r.ID, err)
@@ -114,9 +118,28 @@ func (c *Consul) RegisterAgentService(ctx context.Context, token string, r *api.
 	return nil
 }
 
+// registerOnNode writes what the agent's registration says into the catalog.
+func (c *Consul) registerOnNode(ctx context.Context, r *api.AgentServiceRegistration) error {
+	_, err := c.API().Catalog().Register(&api.CatalogRegistration{
+		Node: c.cfg.ProxyNode, Address: "127.0.0.1", NodeMeta: map[string]string{"external-node": "true"},
+		Service: &api.AgentService{
+			Kind: r.Kind, ID: r.ID, Service: r.Name, Address: r.Address, Port: r.Port, Proxy: r.Proxy, Meta: r.Meta,
+		},
+	}, (&api.WriteOptions{}).WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("registering %s on %s: %w", r.ID, c.cfg.ProxyNode, err)
+	}
+	return nil
+}
+
 // DeregisterAgentService takes it out again.
-func (c *Consul) DeregisterAgentService(ctx context.Context, id string) error {
-	if err := c.API().Agent().ServiceDeregisterOpts(id, (&api.QueryOptions{}).WithContext(ctx)); err != nil {
+func (c *Consul) DeregisterAgentService(ctx context.Context, id string) (err error) {
+	if node := c.cfg.ProxyNode; node != "" {
+		_, err = c.API().Catalog().Deregister(&api.CatalogDeregistration{Node: node, ServiceID: id}, (&api.WriteOptions{}).WithContext(ctx))
+	} else {
+		err = c.API().Agent().ServiceDeregisterOpts(id, (&api.QueryOptions{}).WithContext(ctx))
+	}
+	if err != nil {
 		return fmt.Errorf("deregistering %s: %w", id, err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/consul/api"
@@ -21,8 +22,9 @@ type MeshConfig struct {
 	Progress io.Writer    // of fetching the parts; default: discarded
 	Cache    *parts.Cache // default: the user's
 
-	Consul ConsulConfig // Bin, Dir and Ports are filled
-	AWS    AWSConfig    // the same
+	Consul  ConsulConfig // Bin, Dir and Ports are filled
+	Servers int          // how many servers Consul has; default 1
+	AWS     AWSConfig    // as Consul
 
 	// Rules are those of lambdamesh's token; default LambdameshRules.
 	Rules string
@@ -43,10 +45,11 @@ type MeshConfig struct {
 	AcceptUnknownFields bool
 }
 
-// Mesh is a Consul server, an AWS and a lambdamesh that belong together, and the
-// gateways and sidecars added to them, each with an ACL token and an Envoy of its own.
+// Mesh is a Consul, an AWS and a lambdamesh that belong together, and the gateways and
+// sidecars added to them, each with an ACL token and an Envoy of its own.
 type Mesh struct {
-	Consul     *Consul
+	Consul     *Consul   // the server whose API the mesh's parts use
+	Servers    []*Consul // all, that one first
 	AWS        *AWS
 	Lambdamesh *Lambdamesh // nil until started
 	Token      *api.ACLToken
@@ -102,9 +105,10 @@ func (m *Mesh) start(ctx context.Context) (err error) {
 	if m.AWS, err = StartAWS(ctx, aws); err != nil {
 		return err
 	}
-	if m.Consul, err = StartConsul(ctx, consul); err != nil {
+	if m.Servers, err = StartConsulServers(ctx, max(m.cfg.Servers, 1), consul); err != nil {
 		return err
 	}
+	m.Consul = m.Servers[0]
 	m.Token = &api.ACLToken{}
 	if !consul.NoACL {
 		if m.Token, err = m.Consul.Token(ctx, "lambdamesh", cmp.Or(m.cfg.Rules, LambdameshRules)); err != nil {
@@ -117,9 +121,10 @@ func (m *Mesh) start(ctx context.Context) (err error) {
 	return m.StartLambdamesh(ctx)
 }
 
-// StartLambdamesh starts the mesh's lambdamesh if MeshConfig left it out.
-func (m *Mesh) StartLambdamesh(ctx context.Context) (err error) {
-	m.Lambdamesh, err = m.NewLambdamesh(ctx, "lambdamesh")
+// StartLambdamesh starts the mesh's lambdamesh if MeshConfig left it out. The arguments
+// follow those of the mesh.
+func (m *Mesh) StartLambdamesh(ctx context.Context, args ...string) (err error) {
+	m.Lambdamesh, err = m.NewLambdamesh(ctx, "lambdamesh", args...)
 	return err
 }
 
@@ -134,8 +139,12 @@ func (m *Mesh) NewLambdamesh(ctx context.Context, name string, args ...string) (
 
 // LambdameshArgs are the arguments of "serve" for this mesh, but for its own addresses.
 func (m *Mesh) LambdameshArgs() []string {
+	var servers []string
+	for _, c := range m.Servers {
+		servers = append(servers, c.GRPCAddr())
+	}
 	// Restarts and the end of a test need not be spread.
-	args := []string{"--drain-timeout", "1s", "--consul-grpc-addr", m.Consul.GRPCAddr(), "--lambda-endpoint-url", m.AWS.Invoke.URL()}
+	args := []string{"--drain-timeout", "1s", "--consul-grpc-addr", strings.Join(servers, ","), "--lambda-endpoint-url", m.AWS.Invoke.URL()}
 	if file := m.AWS.CAFile(); file != "" {
 		args = append(args, "--lambda-ca-file", file)
 	}
@@ -166,8 +175,8 @@ func (m *Mesh) Processes() []*Process {
 	if m.AWS != nil {
 		all = append(all, m.AWS.Process)
 	}
-	if m.Consul != nil {
-		all = append(all, m.Consul.Process)
+	for _, c := range m.Servers {
+		all = append(all, c.Process)
 	}
 	if m.Lambdamesh != nil {
 		all = append(all, m.Lambdamesh.Process)
@@ -192,8 +201,8 @@ func (m *Mesh) Close() error {
 	if m.Lambdamesh != nil {
 		errs = append(errs, m.Lambdamesh.Stop())
 	}
-	if m.Consul != nil {
-		errs = append(errs, m.Consul.Stop())
+	for _, c := range slices.Backward(m.Servers) {
+		errs = append(errs, c.Stop())
 	}
 	if m.AWS != nil {
 		errs = append(errs, m.AWS.Close())
@@ -221,7 +230,7 @@ func (m *Mesh) startEnvoy(ctx context.Context, name, proxyID, token string, o Pr
 	envoyToken := cmp.Or(o.EnvoyToken, token)
 	boot := BootstrapConfig{GRPCAddr: xds, AdminAddr: loopback(admin), Token: token, ProxyID: proxyID}
 	if !o.NoNodeName {
-		boot.NodeName = m.Consul.NodeName()
+		boot.NodeName = m.Consul.ProxyNode()
 	}
 	bootstrap, err := m.Consul.Bootstrap(ctx, boot)
 	if err != nil {
