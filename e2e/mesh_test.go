@@ -29,12 +29,16 @@ type story struct {
 	*testmesh.Mesh
 	t   *testing.T
 	ctx context.Context
+
+	wire    *recorder.Proxy // between Envoys and lambdamesh; nil before the first Envoy
+	secrets []string        // tokens that no bootstrap holds
 }
 
 // begin starts a story's mesh. LAMBDAMESH_E2E_DIR names a folder in which its logs
-// stay.
+// stay. At the end of the test they are searched for secrets.
 func begin(t *testing.T, cfg testmesh.MeshConfig) *story {
 	t.Helper()
+	cfg.Dir = t.TempDir()
 	if keep := os.Getenv("LAMBDAMESH_E2E_DIR"); keep != "" {
 		cfg.Dir = filepath.Join(keep, t.Name())
 		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
@@ -43,7 +47,10 @@ func begin(t *testing.T, cfg testmesh.MeshConfig) *story {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	return &story{testmesh.TestMesh(t, cfg), t, ctx}
+	s := &story{t: t, ctx: ctx}
+	t.Cleanup(s.discreet) // when all has ended
+	s.Mesh = testmesh.TestMesh(t, cfg)
+	return s
 }
 
 // run is a part of the story.
@@ -95,6 +102,30 @@ func meta(arn string, more ...string) map[string]string {
 		m[more[i]] = more[i+1]
 	}
 	return m
+}
+
+// AddSidecar is the mesh's, with the sidecar's Envoy on the recorded wire unless the
+// options send it elsewhere.
+func (s *story) AddSidecar(ctx context.Context, service string, upstreams []string, o testmesh.ProxyOptions) (*testmesh.Sidecar, error) {
+	s.onWire(&o)
+	return s.Mesh.AddSidecar(ctx, service, upstreams, o)
+}
+
+// AddTerminatingGateway is the mesh's, with the gateway's Envoy on the recorded wire
+// unless the options send it elsewhere.
+func (s *story) AddTerminatingGateway(ctx context.Context, name string, services []string, o testmesh.ProxyOptions) (*testmesh.Gateway, error) {
+	s.onWire(&o)
+	return s.Mesh.AddTerminatingGateway(ctx, name, services, o)
+}
+
+func (s *story) onWire(o *testmesh.ProxyOptions) {
+	if o.XDSAddr != "" || s.Lambdamesh == nil {
+		return
+	}
+	if s.wire == nil {
+		s.wire = s.record(s.Lambdamesh.XDSAddr())
+	}
+	o.XDSAddr = s.wire.Addr()
 }
 
 func (s *story) gateway(name string, services ...string) *testmesh.Gateway {
@@ -191,23 +222,6 @@ func (s *story) signed() {
 			s.t.Errorf("%s %s was refused (%s, first on its connection: %v)", call.Method, call.Path, call.Reason, call.FirstOnConn)
 		}
 	}
-}
-
-// record puts a recorder between Envoys and lambdamesh; its conversations are
-// checked at the end of the test.
-func (s *story) record(target string) *recorder.Proxy {
-	s.t.Helper()
-	p, err := recorder.Start("127.0.0.1:0", target)
-	s.must(err)
-	s.t.Cleanup(func() {
-		p.Close()
-		for i, c := range p.Conversations() {
-			for _, v := range recorder.Check(c.Snapshot()) {
-				s.t.Errorf("conversation %d: %v", i, v)
-			}
-		}
-	})
-	return p
 }
 
 // load calls an upstream from several goroutines until stop, and each at least
