@@ -55,9 +55,6 @@ func (s *session) onClusters(resp *response) {
 	}
 	for i := range resp.resources {
 		res := &resp.resources[i]
-		if res.known == nil {
-			res.known = s.know(t, res.name)
-		}
 		res.known.unread = false
 		s.judge(res.known, res, true)
 	}

@@ -108,12 +108,14 @@ func (s *session) watch() {
 	if len(names) == 0 {
 		return
 	}
-	slices.Sort(names)
-	if t := s.typed(typeEndpoint); !t.opened {
+	t := s.typed(typeEndpoint)
+	if !t.opened {
 		s.open(t)
-	} else {
-		t.anew = append(t.anew, names...)
-		s.askAnew()
+		return
+	}
+	now := slices.DeleteFunc(names, func(name string) bool { return t.defers(t.known[name]) })
+	if slices.Sort(now); len(now) > 0 {
+		s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesSubscribe: now})
 	}
 }
 
@@ -131,9 +133,6 @@ func (s *session) undecided() bool {
 // need notes that Envoy needs a resource's next delivery whatever its version.
 func (s *session) need(t *typeState, k *known) {
 	k.needs = true
-	if s.waits(t) {
-		t.anew = append(t.anew, k.name)
-	}
 	if t.url == typeEndpoint {
 		s.owe(k)
 	}

@@ -23,6 +23,9 @@ type known struct {
 	told, toldBefore string
 	again            bool
 
+	// unanswered says that Consul has sent it in a response that it has no answer to yet.
+	unanswered bool
+
 	// needs says that its next delivery must reach Envoy although the version is the
 	// one it has: it subscribed, or was sent its parent, since the last one.
 	needs bool
@@ -41,7 +44,7 @@ type known struct {
 
 // blank reports whether there is nothing to know.
 func (k *known) blank() bool {
-	return !k.wanted && !k.has && k.in == 0 && !k.needs && !k.repeat && k.cluster == nil && !k.unread
+	return !k.wanted && !k.has && k.in == 0 && !k.unanswered && !k.needs && !k.repeat && k.cluster == nil && !k.unread
 }
 
 // sent notes that Envoy is being sent a version, and gives back what it had; empty
@@ -58,7 +61,9 @@ func (k *known) sent(version string, in uint64) (before string) {
 const somehow = "?"
 
 // hear notes what Consul will take Envoy to have when it has been answered.
-func (k *known) hear(version string) { k.told, k.toldBefore, k.again = version, k.told, false }
+func (k *known) hear(version string) {
+	k.told, k.toldBefore, k.again, k.unanswered = version, k.told, false, true
+}
 
 // unhear notes that the answer was a refusal.
 func (k *known) unhear() { k.told, k.again = k.toldBefore, true }

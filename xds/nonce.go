@@ -76,7 +76,7 @@ func (s *session) forward(resp *response, upstream string, why cause) {
 
 // acknowledge answers Consul for Envoy: nothing of the response concerns it.
 func (s *session) acknowledge(resp *response) {
-	s.typed(resp.typeURL).heard = nil
+	s.answered(s.typed(resp.typeURL))
 	s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: resp.typeURL, ResponseNonce: resp.nonce})
 }
 
@@ -108,7 +108,7 @@ func (s *session) answer(nonce string, refusal *status.Status) (upstream string)
 		if refusal != nil {
 			s.unhear(t)
 		}
-		t.heard = nil
+		s.answered(t)
 	}
 	for i := range p.sent {
 		r := &p.sent[i]

@@ -128,6 +128,7 @@ func (s *session) subscriptions(t *typeState, req *request) (subscribe, unsubscr
 		s.need(t, k)
 		if !s.holds(t.url, name) {
 			subscribe = append(subscribe, name)
+			t.defers(k)
 		}
 	}
 	if !t.opened && len(t.names()) > 0 {

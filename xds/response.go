@@ -15,9 +15,7 @@ func (s *session) onResponse(resp *response) {
 // take sends Envoy what of a response concerns it.
 func (s *session) take(resp *response) {
 	t := s.typed(resp.typeURL)
-	if t.wildcard {
-		s.noteTold(t, resp)
-	}
+	s.hear(t, resp)
 	switch resp.typeURL {
 	case typeCluster:
 		s.onClusters(resp)
@@ -28,8 +26,9 @@ func (s *session) take(resp *response) {
 	}
 }
 
-// noteTold notes what Consul will take Envoy to have when this response is answered.
-func (s *session) noteTold(t *typeState, resp *response) {
+// hear notes what is in a response of Consul's, and what Consul will take Envoy to have
+// when it is answered.
+func (s *session) hear(t *typeState, resp *response) {
 	t.heard = make([]*known, 0, len(resp.resources)+len(resp.removed))
 	for i := range resp.resources {
 		res := &resp.resources[i]
@@ -42,6 +41,15 @@ func (s *session) noteTold(t *typeState, resp *response) {
 		k.hear("")
 		t.heard = append(t.heard, k)
 	}
+}
+
+// answered notes that Consul has its answer.
+func (s *session) answered(t *typeState) {
+	for _, k := range t.heard {
+		k.unanswered = false
+		s.tidy(t, k)
+	}
+	t.heard = nil
 }
 
 // only is the response with those of its resources that are to stay, in the same
@@ -62,9 +70,6 @@ func (r *response) only(stays func(*resource) bool) *response {
 // repeat is kept back only if we caused it and Envoy does not need it.
 func (t *typeState) due(res *resource) bool {
 	k := res.known
-	if k == nil {
-		k = t.known[res.name]
-	}
 	if !t.subscribed(k) {
 		return false
 	}

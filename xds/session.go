@@ -186,7 +186,8 @@ func (s *session) onLost() {
 	s.misled, s.reread = false, false
 	s.up = nil
 	for _, t := range s.types {
-		t.opened, t.answered, t.heard, t.anew = false, false, nil, nil
+		t.opened, t.answered, t.anew = false, false, nil
+		s.answered(t)
 	}
 	for _, k := range s.typed(typeCluster).known {
 		k.asked = false

@@ -72,3 +72,13 @@ func (t *typeState) wanted(ours []string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// defers reports whether it is no use to ask Consul for a resource by name now, and notes
+// that it is to be asked later; k is nil for one that nothing is known of.
+func (t *typeState) defers(k *known) bool {
+	if k == nil || !k.unanswered {
+		return false
+	}
+	t.anew = append(t.anew, k.name)
+	return true
+}
