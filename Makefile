@@ -34,6 +34,14 @@ demo-up: parts ## The same, left running, with the addresses to try.
 test: parts ## Run all tests, with the race detector, on the real parts.
 	CGO_ENABLED=1 $(TEST_RUNNER) -race -timeout 30m ./...
 
+.PHONY: bench
+bench: parts ## Measure what lambdamesh costs, against its limits (8 minutes; wants the machine for itself).
+	@go run ./internal/bench -o build/bench.jsonl
+
+.PHONY: bench-smoke
+bench-smoke: parts ## Its cheap measurements, with fewer rounds (2 minutes).
+	@go run ./internal/bench -smoke -o build/bench.jsonl
+
 .PHONY: build
 build: ## Build the programs into build/.
 	go build -o build/ ./cmd/...
