@@ -25,7 +25,7 @@ const (
 	// connectTimeout bounds one attempt to connect, and connectBackoff, with a fifth of
 	// it as jitter, the time between two: a server that comes back is found within it.
 	connectTimeout = 5 * time.Second
-	connectBackoff = 4 * time.Second
+	connectBackoff = 2 * time.Second
 
 	// connectPause is the least time between two connections that were taken: grpc's
 	// backoff begins anew with each.
@@ -40,6 +40,13 @@ type endpoint struct {
 	addr      string // host:port with an IP or localhost, or unix:///path
 	authority string // host:port as configured; its host is the name in the certificate
 }
+
+// Bounds of what a server's connection takes in before it is read, in bytes.
+const (
+	streamWindow     = 1 << 20
+	connectionWindow = 16 << 20
+	readBuffer       = 256 << 10
+)
 
 // server is one of Consul's servers. Its fields are guarded by Upstream.mu.
 type server struct {
@@ -112,6 +119,9 @@ func (u *Upstream) openLocked(s *server) error {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(u.cfg.MaxMessageSize), grpc.MaxCallSendMsgSize(u.cfg.MaxMessageSize)),
 		// Idleness would close the connection that readiness is judged by.
 		grpc.WithIdleTimeout(0),
+		// A response of a few hundred kB arrives without waiting for room in between.
+		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow),
+		grpc.WithReadBufferSize(readBuffer),
 	}
 	if !u.tls() || u.cfg.ServerName == "" {
 		options = append(options, grpc.WithAuthority(s.authority))
