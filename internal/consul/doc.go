@@ -46,7 +46,7 @@
 // allows 2,048 and lets the next stream wait in silence.
 //
 //	what happens                    when
-//	a connection is tried           5 s at most, again after 0.25 to 4.8 s
+//	a connection is tried           5 s at most, again after 0.25 to 2.4 s
 //	a black hole is noticed         by its streams, 50 s after the last byte at most
 //	a stream waits for a server     5 s at most, and only while none is connected
 //	                                and one has not failed yet

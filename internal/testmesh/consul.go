@@ -168,6 +168,9 @@ func (c *Consul) writeConfig() (args []string, err error) {
 			"grpc_tls": -1, "dns": -1, "serf_wan": -1,
 		},
 		"connect": map[string]any{"enabled": true},
+		// By default a server that was killed is soon no voter any more, and not one again
+		// before 10 s after its return: until then the next loss would cost the quorum.
+		"autopilot": map[string]any{"cleanup_dead_servers": false},
 		// The shortest Raft timeouts that Consul allows: an election in about 2 s.
 		"performance":          map[string]int{"raft_multiplier": 1},
 		"leave_on_terminate":   false, // a server that left would not lead again after Restart
