@@ -15,7 +15,7 @@ const parallelConfirms = 8
 // confirm asks AWS about every function whose service the plan would take away,
 // by its full ARN, because the listing is only eventually consistent. What AWS
 // does not confirm is not done. The error joins the questions that failed.
-func (s source) confirm(ctx context.Context, plan Plan, datacenter string) (Plan, error) {
+func (s *source) confirm(ctx context.Context, plan Plan, datacenter string) (Plan, error) {
 	doubts := make([]string, len(plan.Changes))
 	failures := make([]error, len(plan.Changes))
 	var group errgroup.Group
@@ -44,7 +44,7 @@ func (s source) confirm(ctx context.Context, plan Plan, datacenter string) (Plan
 // doubt says why a service must not be taken from its function after all; empty
 // where AWS confirms it: the function does not exist, or its tags do not ask for
 // the service.
-func (s source) doubt(ctx context.Context, change Change, datacenter string) (string, error) {
+func (s *source) doubt(ctx context.Context, change Change, datacenter string) (string, error) {
 	region, ok := s.region(change.confirm.Region)
 	if !ok { // the plan takes away only what lies in the scope
 		return "", fmt.Errorf("%s is not in a region that is read", change.confirm)
@@ -69,7 +69,7 @@ func (s source) doubt(ctx context.Context, change Change, datacenter string) (st
 	return "", nil
 }
 
-func (s source) region(name string) (Region, bool) {
+func (s *source) region(name string) (Region, bool) {
 	for _, region := range s.regions {
 		if region.Name == name {
 			return region, true

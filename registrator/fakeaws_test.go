@@ -3,7 +3,6 @@ package registrator
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,10 +27,12 @@ type FakeAWS struct {
 	PageSize int
 
 	mu        sync.Mutex
-	functions map[string]FakeFunction
-	unlisted  map[string]bool
+	functions map[lambda.ARN]FakeFunction
+	unlisted  map[lambda.ARN]bool
 	faults    []*Fault
 	requests  []string
+	times     []time.Time // of requests
+	assumed   []string    // "ROLE EXTERNALID" of each AssumeRole
 }
 
 // FakeFunction is a function in FakeAWS.
@@ -41,12 +43,18 @@ type FakeFunction struct {
 
 // Fault makes requests fail.
 type Fault struct {
-	Operation string
-	Page      int // 0: every page
+	Operation string // "" any
+	Account   string // "" any
+	Region    string // "" any
+	Page      int    // 0: every page
 	Status    int
 	Code      string
 	Times     int  // how often; 0: always
 	Repeat    bool // instead of failing, give the page's own token as the next one
+	Cut       bool // instead of failing, break off in the middle of the answer
+	Empty     bool // instead of failing, answer 200 and an empty object
+
+	Do func() // instead of failing, do this first
 }
 
 // StartFakeAWS starts the fake and points the AWS SDK's environment at it.
@@ -54,7 +62,7 @@ func StartFakeAWS(t testing.TB) *FakeAWS {
 	t.Helper()
 	fake := &FakeAWS{
 		Account: "123456789012", Region: "us-east-1", PageSize: 100,
-		functions: map[string]FakeFunction{}, unlisted: map[string]bool{},
+		functions: map[lambda.ARN]FakeFunction{}, unlisted: map[lambda.ARN]bool{},
 	}
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
@@ -62,7 +70,7 @@ func StartFakeAWS(t testing.TB) *FakeAWS {
 		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": fake.Region,
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-		"AWS_MAX_ATTEMPTS": "2",
+		"AWS_MAX_ATTEMPTS": "2", "AWS_CA_BUNDLE": "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -72,11 +80,27 @@ func StartFakeAWS(t testing.TB) *FakeAWS {
 // Regions are the real SDK's clients, pointed at the fake.
 func (f *FakeAWS) Regions(t testing.TB, registerer prometheus.Registerer) []Region {
 	t.Helper()
-	regions, err := LoadRegions(t.Context(), AWSOptions{Rate: 1000, Registerer: registerer})
+	return f.Load(t, AWSOptions{Rate: 1000, Registerer: registerer})
+}
+
+// Load is LoadRegions.
+func (f *FakeAWS) Load(t testing.TB, options AWSOptions) []Region {
+	t.Helper()
+	regions, err := LoadRegions(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return regions
+}
+
+// inMemory lets the clients reach the fake without a network, as a bubble of
+// testing/synctest needs it.
+type inMemory struct{ *FakeAWS }
+
+func (f inMemory) Do(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 // Enabled are the tags of a function that is in the mesh, and more of them.
@@ -90,23 +114,31 @@ func Enabled(more ...string) map[string]string {
 
 // Put creates or changes a function; its own timeout is 30 s.
 func (f *FakeAWS) Put(name string, tags map[string]string) {
+	f.PutAt(f.ARN(name), FakeFunction{Tags: tags, Timeout: 30})
+}
+
+// PutAt creates or changes a function anywhere.
+func (f *FakeAWS) PutAt(arn lambda.ARN, function FakeFunction) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.functions[name] = FakeFunction{Tags: tags, Timeout: 30}
+	f.functions[arn] = function
 }
 
 // Delete deletes a function.
-func (f *FakeAWS) Delete(name string) {
+func (f *FakeAWS) Delete(name string) { f.DeleteAt(f.ARN(name)) }
+
+// DeleteAt deletes a function anywhere.
+func (f *FakeAWS) DeleteAt(arn lambda.ARN) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.functions, name)
+	delete(f.functions, arn)
 }
 
 // Unlist has the tagging API miss a function, as its eventual consistency may.
 func (f *FakeAWS) Unlist(name string, unlisted bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.unlisted[name] = unlisted
+	f.unlisted[f.ARN(name)] = unlisted
 }
 
 // Fail adds a fault.
@@ -128,7 +160,7 @@ func (f *FakeAWS) Requests() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	requests := f.requests
-	f.requests = nil
+	f.requests, f.times = nil, nil
 	return requests
 }
 
@@ -140,37 +172,76 @@ func (f *FakeAWS) ARN(name string) lambda.ARN {
 func (f *FakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	at := f.signedFor(r)
 	switch {
 	case strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetResources"):
-		f.getResources(w, r)
+		f.getResources(w, r, at)
 	case strings.HasPrefix(r.URL.Path, "/2015-03-31/functions"):
-		f.listFunctions(w, r)
+		f.listFunctions(w, r, at)
 	case strings.HasPrefix(r.URL.Path, "/2017-03-31/tags/"):
-		f.listTags(w, strings.TrimPrefix(r.URL.Path, "/2017-03-31/tags/"))
+		f.listTags(w, strings.TrimPrefix(r.URL.Path, "/2017-03-31/tags/"), at)
 	case r.Method == http.MethodPost:
-		f.getCallerIdentity(w)
+		f.sts(w, r, at)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
+// assumedKey begins the access key of an assumed role; the role's account follows.
+const assumedKey = "ASSUMED"
+
+// signedFor is the account and region that a request was signed for.
+func (f *FakeAWS) signedFor(r *http.Request) Area {
+	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	parts := strings.Split(credential, "/")
+	at := Area{Account: f.Account, Region: parts[2]}
+	if account, ok := strings.CutPrefix(parts[0], assumedKey); ok {
+		at.Account = account
+	}
+	return at
+}
+
 // fault notes the request and reports whether it was answered with a failure.
-func (f *FakeAWS) fault(w http.ResponseWriter, operation string, page int) (repeat, failed bool) {
+func (f *FakeAWS) fault(w http.ResponseWriter, operation string, page int, at Area) (repeat, failed bool) {
 	f.requests = append(f.requests, fmt.Sprintf("%s %d", operation, page))
+	f.times = append(f.times, time.Now())
 	for i, fault := range f.faults {
-		if fault.Operation != operation || (fault.Page != 0 && fault.Page != page) {
+		if (fault.Operation != "" && fault.Operation != operation) || (fault.Page != 0 && fault.Page != page) ||
+			(fault.Account != "" && fault.Account != at.Account) || (fault.Region != "" && fault.Region != at.Region) {
 			continue
 		}
 		if fault.Times--; fault.Times == 0 {
 			f.faults = slices.Delete(f.faults, i, i+1)
 		}
-		if fault.Repeat {
+		switch {
+		case fault.Do != nil:
+			fault.Do()
+			return false, false
+		case fault.Repeat:
 			return true, false
+		case fault.Empty:
+			fmt.Fprint(w, "{}")
+		case fault.Cut:
+			w.Header().Set("Content-Length", "1000")
+			fmt.Fprint(w, `{"ResourceTagMappingList":[{"Resource`)
+		default:
+			refuse(w, fault.Status, fault.Code)
 		}
-		refuse(w, fault.Status, fault.Code)
 		return false, true
 	}
 	return false, false
+}
+
+// names are the functions there that pass, sorted.
+func (f *FakeAWS) names(at Area, pass func(lambda.ARN) bool) []string {
+	var names []string
+	for arn := range f.functions {
+		if (Area{Account: arn.Account, Region: arn.Region}) == at && pass(arn) {
+			names = append(names, arn.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func refuse(w http.ResponseWriter, status int, code string) {
@@ -180,12 +251,12 @@ func refuse(w http.ResponseWriter, status int, code string) {
 }
 
 // page cuts a page out of a sorted list; the token is the page's number.
-func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, names []string) (page []string, next string, ok bool) {
+func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, at Area, names []string) (page []string, next string, ok bool) {
 	number := 1
 	if token != "" {
 		number, _ = strconv.Atoi(token)
 	}
-	repeat, failed := f.fault(w, operation, number)
+	repeat, failed := f.fault(w, operation, number, at)
 	if failed {
 		return nil, "", false
 	}
@@ -199,19 +270,14 @@ func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, names []s
 	return names[start:end], next, true
 }
 
-func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request) {
+func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) {
 	var in struct{ PaginationToken string }
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		refuse(w, http.StatusBadRequest, "SerializationException")
 		return
 	}
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(f.functions)) {
-		if len(f.functions[name].Tags) > 0 && !f.unlisted[name] {
-			names = append(names, name)
-		}
-	}
-	page, next, ok := f.page(w, "GetResources", in.PaginationToken, names)
+	names := f.names(at, func(arn lambda.ARN) bool { return len(f.functions[arn].Tags) > 0 && !f.unlisted[arn] })
+	page, next, ok := f.page(w, "GetResources", in.PaginationToken, at, names)
 	if !ok {
 		return
 	}
@@ -222,8 +288,9 @@ func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request) {
 	}
 	mappings := []mapping{}
 	for _, name := range page {
-		m := mapping{ResourceARN: f.ARN(name).String()}
-		for key, value := range f.functions[name].Tags {
+		arn := at.arn(name)
+		m := mapping{ResourceARN: arn.String()}
+		for key, value := range f.functions[arn].Tags {
 			m.Tags = append(m.Tags, tag{key, value})
 		}
 		mappings = append(mappings, m)
@@ -231,15 +298,16 @@ func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]any{"ResourceTagMappingList": mappings, "PaginationToken": next})
 }
 
-func (f *FakeAWS) listFunctions(w http.ResponseWriter, r *http.Request) {
-	page, next, ok := f.page(w, "ListFunctions", r.URL.Query().Get("Marker"), slices.Sorted(maps.Keys(f.functions)))
+func (f *FakeAWS) listFunctions(w http.ResponseWriter, r *http.Request, at Area) {
+	names := f.names(at, func(lambda.ARN) bool { return true })
+	page, next, ok := f.page(w, "ListFunctions", r.URL.Query().Get("Marker"), at, names)
 	if !ok {
 		return
 	}
 	functions := []map[string]any{}
 	for _, name := range page {
 		functions = append(functions, map[string]any{
-			"FunctionName": name, "FunctionArn": f.ARN(name).String(), "Timeout": f.functions[name].Timeout,
+			"FunctionName": name, "FunctionArn": at.arn(name).String(), "Timeout": f.functions[at.arn(name)].Timeout,
 		})
 	}
 	out := map[string]any{"Functions": functions}
@@ -249,25 +317,42 @@ func (f *FakeAWS) listFunctions(w http.ResponseWriter, r *http.Request) {
 	answer(w, out)
 }
 
-func (f *FakeAWS) listTags(w http.ResponseWriter, escaped string) {
-	if _, failed := f.fault(w, "ListTags", 1); failed {
+func (f *FakeAWS) listTags(w http.ResponseWriter, escaped string, at Area) {
+	if _, failed := f.fault(w, "ListTags", 1, at); failed {
 		return
 	}
 	resource, _ := url.PathUnescape(escaped)
 	arn, err := lambda.ParseARN(resource)
-	function, ok := f.functions[arn.Name]
-	if err != nil || !ok || arn != f.ARN(arn.Name) {
+	function, ok := f.functions[arn]
+	if err != nil || !ok || arn != at.arn(arn.Name) {
 		refuse(w, http.StatusNotFound, "ResourceNotFoundException")
 		return
 	}
 	answer(w, map[string]any{"Tags": function.Tags})
 }
 
-func (f *FakeAWS) getCallerIdentity(w http.ResponseWriter) {
-	if _, failed := f.fault(w, "GetCallerIdentity", 1); failed {
+// arn is the ARN of a function there.
+func (a Area) arn(name string) lambda.ARN {
+	return lambda.ARN{Partition: "aws", Region: a.Region, Account: a.Account, Name: name}
+}
+
+// sts answers as the Security Token Service.
+func (f *FakeAWS) sts(w http.ResponseWriter, r *http.Request, at Area) {
+	operation := r.FormValue("Action")
+	if _, failed := f.fault(w, operation, 1, at); failed {
 		return
 	}
-	fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, f.Account)
+	fmt.Fprintf(w, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><%[1]sResult>`, operation)
+	switch operation {
+	case "GetCallerIdentity":
+		fmt.Fprintf(w, `<Account>%s</Account>`, at.Account)
+	case "AssumeRole":
+		role := r.FormValue("RoleArn")
+		f.assumed = append(f.assumed, role+" "+r.FormValue("ExternalId"))
+		fmt.Fprintf(w, `<Credentials><AccessKeyId>%s%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials>`,
+			assumedKey, strings.Split(role, ":")[4], time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(w, `</%[1]sResult></%[1]sResponse>`, operation)
 }
 
 func answer(w http.ResponseWriter, body any) {

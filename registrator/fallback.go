@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -21,14 +21,14 @@ const functionPage = 50
 // pace, this only hides the time that an answer takes.
 const parallelTags = 8
 
-// eachFunction walks all functions of a region.
+// errEnough ends eachFunction early, and well.
+var errEnough = errors.New("nothing more is asked for")
+
+// eachFunction walks the functions of a region until do returns errEnough.
 func eachFunction(ctx context.Context, region Region, do func(types.FunctionConfiguration) error) error {
 	page := 0
 	return pages(func(token string) (string, error) {
 		page++
-		if err := region.wait(ctx); err != nil {
-			return "", err
-		}
 		out, err := region.Lambda.ListFunctions(ctx, &awslambda.ListFunctionsInput{
 			MaxItems: aws.Int32(functionPage),
 			Marker:   nonEmpty(token),
@@ -36,8 +36,15 @@ func eachFunction(ctx context.Context, region Region, do func(types.FunctionConf
 		if err != nil {
 			return "", fmt.Errorf("page %d of the functions: %w", page, err)
 		}
+		if out.Functions == nil {
+			return "", fmt.Errorf("page %d of the functions: %w", page, errNoList)
+		}
 		for _, function := range out.Functions {
-			if err := do(function); err != nil {
+			err := do(function)
+			if errors.Is(err, errEnough) {
+				return "", nil
+			}
+			if err != nil {
 				return "", fmt.Errorf("page %d of the functions: %w", page, err)
 			}
 		}
@@ -45,24 +52,24 @@ func eachFunction(ctx context.Context, region Region, do func(types.FunctionConf
 	})
 }
 
-// listOneByOne lists functions where the tagging API is denied: a call for each
-// function's tags. A function deleted between the two calls is left out.
+// listOneByOne lists functions, with their timeouts, where the tagging API is
+// denied: a call for each function's tags. A function deleted between the two
+// calls is left out.
 func listOneByOne(ctx context.Context, region Region) ([]Listed, error) {
-	var arns []lambda.ARN
+	var listed []Listed
 	err := eachFunction(ctx, region, func(function types.FunctionConfiguration) error {
 		arn, err := lambda.ParseARN(aws.ToString(function.FunctionArn))
-		arns = append(arns, arn.Unqualified())
+		listed = append(listed, Listed{ARN: arn.Unqualified(), Timeout: timeoutOf(function)})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	tags := make([]map[string]string, len(arns))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelTags)
-	for i, arn := range arns {
+	for i := range listed {
 		group.Go(func() (err error) {
-			tags[i], err = tagsOf(ctx, region, arn)
+			listed[i].Tags, err = tagsOf(ctx, region, listed[i].ARN)
 			if errors.Is(err, errAbsent) {
 				err = nil
 			}
@@ -72,13 +79,7 @@ func listOneByOne(ctx context.Context, region Region) ([]Listed, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	var functions []Listed
-	for i, arn := range arns {
-		if tags[i] != nil {
-			functions = append(functions, Listed{ARN: arn, Tags: tags[i]})
-		}
-	}
-	return functions, nil
+	return slices.DeleteFunc(listed, func(f Listed) bool { return f.Tags == nil }), nil
 }
 
 // errAbsent says that AWS proved a function's absence.
@@ -87,9 +88,6 @@ var errAbsent = errors.New("the function does not exist")
 // tagsOf reads the tags of one function by its full ARN; they are never nil.
 // Only AWS's ResourceNotFoundException is errAbsent.
 func tagsOf(ctx context.Context, region Region, arn lambda.ARN) (map[string]string, error) {
-	if err := region.wait(ctx); err != nil {
-		return nil, err
-	}
 	out, err := region.Lambda.ListTags(ctx, &awslambda.ListTagsInput{Resource: aws.String(arn.Unqualified().String())})
 	var missing *types.ResourceNotFoundException
 	switch {
@@ -101,22 +99,4 @@ func tagsOf(ctx context.Context, region Region, arn lambda.ARN) (map[string]stri
 		return map[string]string{}, nil
 	}
 	return out.Tags, nil
-}
-
-// addTimeouts fills in the functions' own timeouts. Of a function that is not in
-// Lambda's list, being new or deleted already, and of all where the list cannot
-// be read, the timeout is unknown.
-func addTimeouts(ctx context.Context, region Region, functions []Listed) error {
-	timeouts := map[string]time.Duration{}
-	err := eachFunction(ctx, region, func(function types.FunctionConfiguration) error {
-		timeouts[aws.ToString(function.FunctionName)] = time.Duration(aws.ToInt32(function.Timeout)) * time.Second
-		return nil
-	})
-	for i := range functions {
-		if err == nil {
-			functions[i].Timeout = timeouts[functions[i].ARN.Name]
-		}
-		functions[i].TimeoutUnknown = functions[i].Timeout == 0
-	}
-	return err
 }

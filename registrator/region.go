@@ -14,7 +14,6 @@ import (
 	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 )
 
 // TaggingAPI is what is used of the Resource Groups Tagging API.
@@ -39,10 +38,6 @@ type Region struct {
 	Tagging  TaggingAPI
 	Lambda   LambdaAPI
 	Identity IdentityAPI
-
-	// Limiter paces the calls to Lambda's control plane, which shares AWS's limit
-	// with every deployment there. Nil means no limit.
-	Limiter *rate.Limiter
 }
 
 // AWSOptions are the options of LoadRegions.
@@ -50,19 +45,19 @@ type AWSOptions struct {
 	Regions    []string              // empty: the region of the environment (AWS_REGION, profile)
 	Rate       float64               // Lambda control-plane calls per second and region, bursts of five times that; zero means DefaultAWSRate
 	Registerer prometheus.Registerer // gets lambdamesh_aws_requests_total; nil means none
+
+	// Of tests; nil: real ones.
+	client  aws.HTTPClient
+	retryer func() aws.Retryer
 }
 
 // requestTimeout bounds a single request to AWS or to Consul, which would else
 // wait for ever for an answer that does not come. None of them blocks by design.
 const requestTimeout = 30 * time.Second
 
-// burstSeconds is how many seconds' worth of calls may go out at once.
-const burstSeconds = 5
-
 // LoadRegions makes the clients of each region from the SDK's own configuration:
 // credentials, endpoints (AWS_ENDPOINT_URL and its kin) and CA bundle come from
-// the AWS_* environment and the shared files. It asks AWS nothing. Throttled and
-// failed calls are tried again by the SDK, in its adaptive mode.
+// the AWS_* environment and the shared files. It asks AWS nothing.
 func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	if options.Rate < 0 {
 		return nil, fmt.Errorf("--aws-rate: %g is not a number of requests per second", options.Rate)
@@ -74,9 +69,14 @@ func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.client == nil {
+		options.client = awshttp.NewBuildableClient().WithTimeout(requestTimeout)
+	}
+	if options.retryer == nil {
+		options.retryer = newRetryer
+	}
 	base, err := config.LoadDefaultConfig(ctx,
-		config.WithRetryMode(aws.RetryModeAdaptive),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout)),
+		config.WithHTTPClient(options.client),
 		config.WithAPIOptions(requests.apiOptions()))
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
@@ -90,15 +90,21 @@ func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	}
 	regions := make([]Region, 0, len(names))
 	for _, name := range names {
-		regional := base.Copy()
-		regional.Region = name
-		regions = append(regions, Region{
-			Name:     name,
-			Tagging:  tagging.NewFromConfig(regional),
-			Lambda:   awslambda.NewFromConfig(regional),
-			Identity: sts.NewFromConfig(regional),
-			Limiter:  rate.NewLimiter(rate.Limit(options.Rate), max(1, int(options.Rate*burstSeconds))),
-		})
+		regions = append(regions, newRegion(base, name, options))
 	}
 	return regions, nil
+}
+
+// newRegion makes the clients of a region.
+func newRegion(base aws.Config, name string, options AWSOptions) Region {
+	regional := base.Copy()
+	regional.Region = name
+	retryer := options.retryer()
+	regional.Retryer = func() aws.Retryer { return retryer }
+	return Region{
+		Name:     name,
+		Tagging:  tagging.NewFromConfig(regional),
+		Lambda:   awslambda.NewFromConfig(regional, paced(options.Rate)),
+		Identity: sts.NewFromConfig(regional),
+	}
 }

@@ -24,7 +24,7 @@ const parallelChanges = 8
 // Registrator keeps Consul in line with the tags of an account's functions.
 type Registrator struct {
 	config  Config
-	source  source
+	source  *source
 	catalog catalog
 	metrics *metrics
 
@@ -57,7 +57,7 @@ func New(config Config) (*Registrator, error) {
 	}
 	return &Registrator{
 		config:  config,
-		source:  source{regions: config.Regions, timeouts: !config.NoTimeouts},
+		source:  newSource(config.Regions, !config.NoTimeouts),
 		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter},
 		metrics: metrics,
 		said:    map[string]bool{},
@@ -119,7 +119,7 @@ type reading struct {
 // plan reads AWS and Consul and makes the plan that would be carried out.
 func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 	read := reading{at: time.Now()}
-	listing, err := r.source.list(ctx)
+	listing, err := r.source.list(ctx, read.at)
 	if err != nil {
 		return Plan{}, read, err
 	}

@@ -26,6 +26,12 @@ type Listed struct {
 	TimeoutUnknown bool
 }
 
+// tagged reports whether one of its tags is of our vocabulary.
+func (l Listed) tagged() bool {
+	_, found, _ := lambda.FromTags(l.ARN, l.Tags)
+	return found
+}
+
 // Listing is everything that a run read of AWS.
 type Listing struct {
 	Functions []Listed // sorted by ARN; functions that were never tagged may be missing
@@ -36,18 +42,27 @@ type Listing struct {
 // source reads AWS. A read is whole or it is an error.
 type source struct {
 	regions  []Region
-	timeouts bool
+	timeouts []timeouts // of each region; nil: they are not wanted
 }
 
-// list reads all regions at once.
-func (s source) list(ctx context.Context) (Listing, error) {
+func newSource(regions []Region, withTimeouts bool) *source {
+	s := &source{regions: regions}
+	if withTimeouts {
+		s.timeouts = make([]timeouts, len(regions))
+	}
+	return s
+}
+
+// list reads all regions at once. It remembers timeouts and is not to be called
+// by two at a time.
+func (s *source) list(ctx context.Context, now time.Time) (Listing, error) {
 	lists := make([]Listing, len(s.regions))
 	group, ctx := errgroup.WithContext(ctx)
-	for i, region := range s.regions {
+	for i := range s.regions {
 		group.Go(func() (err error) {
-			lists[i], err = s.listRegion(ctx, region)
+			lists[i], err = s.listRegion(ctx, now, i)
 			if err != nil {
-				err = fmt.Errorf("reading functions of %s: %w", region.Name, err)
+				err = fmt.Errorf("reading functions of %s: %w", s.regions[i].Name, err)
 			}
 			return err
 		})
@@ -70,10 +85,12 @@ func (s source) list(ctx context.Context) (Listing, error) {
 	return all, nil
 }
 
-func (s source) listRegion(ctx context.Context, region Region) (Listing, error) {
+func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing, error) {
 	var list Listing
+	region := s.regions[i]
 	functions, err := listTagged(ctx, region)
-	if isDenied(err) {
+	oneByOne := isDenied(err)
+	if oneByOne {
 		list.Notes = append(list.Notes, fmt.Sprintf(
 			"%s: tag:GetResources is denied, so each function's tags are read by a call of its own (lambda:ListFunctions, lambda:ListTags): slow where there are many", region.Name))
 		functions, err = listOneByOne(ctx, region)
@@ -87,8 +104,13 @@ func (s source) listRegion(ctx context.Context, region Region) (Listing, error) 
 	}
 	list.Functions = functions
 	list.Scope = Scope{{Account: account, Region: region.Name}: true}
-	if s.timeouts && anyTagged(functions) {
-		err := addTimeouts(ctx, region, functions)
+	switch {
+	case s.timeouts == nil:
+		for i := range functions {
+			functions[i].Timeout = 0
+		}
+	case !oneByOne: // else they are there already
+		err := s.timeouts[i].fill(ctx, now, region, functions)
 		switch {
 		case isDenied(err):
 			list.Notes = append(list.Notes, fmt.Sprintf(
@@ -122,15 +144,6 @@ func accountOf(ctx context.Context, region Region, functions []Listed) (string, 
 	return account, nil
 }
 
-// anyTagged reports whether a function may be wanted, so that a region without
-// any costs no further call.
-func anyTagged(functions []Listed) bool {
-	return slices.ContainsFunc(functions, func(f Listed) bool {
-		_, found, _ := lambda.FromTags(f.ARN, f.Tags)
-		return found
-	})
-}
-
 // isDenied reports that IAM does not allow a call. Services spell it differently.
 func isDenied(err error) bool {
 	var failure smithy.APIError
@@ -143,6 +156,9 @@ func isDenied(err error) bool {
 	}
 	return false
 }
+
+// errNoList says that AWS answered 200 and something else than a page.
+var errNoList = errors.New("the answer holds no list")
 
 // pages walks the pages of a listing. next reads the page at a token, "" for the
 // first, and returns the token of the page after it, "" at the end. A token that
@@ -163,12 +179,4 @@ func pages(next func(token string) (string, error)) error {
 		seen[after] = true
 		token = after
 	}
-}
-
-// wait takes one call from the region's allowance.
-func (r Region) wait(ctx context.Context) error {
-	if r.Limiter == nil {
-		return nil
-	}
-	return r.Limiter.Wait(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +31,7 @@ func TestListReadsEveryPage(t *testing.T) {
 		fake.Put(name, Enabled())
 	}
 	fake.Put("untagged", nil)
-	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	list, err := newSource(fake.Regions(t, nil), true).list(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +58,9 @@ func TestListFailsAsAWhole(t *testing.T) {
 		{"page two of the timeouts", Fault{Operation: "ListFunctions", Page: 2, Status: 500, Code: "ServiceException"}, "ListFunctions 2", "page 2 of the functions"},
 		{"expired token", Fault{Operation: "GetResources", Page: 2, Status: 400, Code: "PaginationTokenExpiredException"}, "GetResources 2", "PaginationTokenExpiredException"},
 		{"repeated token", Fault{Operation: "GetResources", Page: 2, Repeat: true}, "GetResources 2", "repeats the token"},
+		{"answer cut short", Fault{Operation: "GetResources", Page: 2, Cut: true}, "GetResources 2", "page 2 of the tagged resources"},
+		{"answer without a list", Fault{Operation: "GetResources", Page: 2, Empty: true}, "GetResources 2", "holds no list"},
+		{"timeouts without a list", Fault{Operation: "ListFunctions", Page: 1, Empty: true}, "ListFunctions 1", "holds no list"},
 		{"throttled for good", Fault{Operation: "GetResources", Page: 1, Status: 400, Code: "ThrottlingException"}, "GetResources 1", "ThrottlingException"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -66,7 +70,7 @@ func TestListFailsAsAWhole(t *testing.T) {
 			fake.Put("b", Enabled())
 			fake.Put("c", Enabled())
 			fake.Fail(test.fault)
-			list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+			list, err := newSource(fake.Regions(t, nil), true).list(t.Context(), time.Now())
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v does not say %q", err, test.want)
 			}
@@ -85,7 +89,7 @@ func TestListGetsOverThrottling(t *testing.T) {
 	fake.Put("a", Enabled())
 	fake.Fail(Fault{Operation: "GetResources", Status: 400, Code: "ThrottlingException", Times: 1})
 	registry := prometheus.NewRegistry()
-	list, err := source{regions: fake.Regions(t, registry)}.list(t.Context())
+	list, err := newSource(fake.Regions(t, registry), false).list(t.Context(), time.Now())
 	if err != nil || len(list.Functions) != 1 {
 		t.Fatalf("listed %v, error %v", list.Functions, err)
 	}
@@ -125,7 +129,7 @@ func TestListWithoutTheTaggingAPI(t *testing.T) {
 	fake.Put("b", nil)
 	fake.Put("c", Enabled())
 	fake.Fail(Fault{Operation: "GetResources", Status: http.StatusBadRequest, Code: "AccessDeniedException"})
-	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	list, err := newSource(fake.Regions(t, nil), true).list(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +141,7 @@ func TestListWithoutTheTaggingAPI(t *testing.T) {
 	}
 
 	fake.Fail(Fault{Operation: "ListTags", Status: http.StatusForbidden, Code: "AccessDeniedException"})
-	if _, err := (source{regions: fake.Regions(t, nil)}).list(t.Context()); err == nil || !strings.Contains(err.Error(), "reading the tags of arn:aws:lambda:us-east-1:123456789012:function:") {
+	if _, err := newSource(fake.Regions(t, nil), false).list(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), "reading the tags of arn:aws:lambda:us-east-1:123456789012:function:") {
 		t.Errorf("tags that could not be read gave error %v", err)
 	}
 }
@@ -146,7 +150,7 @@ func TestListWithoutTimeouts(t *testing.T) {
 	fake := StartFakeAWS(t)
 	fake.Put("a", Enabled())
 	fake.Fail(Fault{Operation: "ListFunctions", Status: http.StatusForbidden, Code: "AccessDeniedException"})
-	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	list, err := newSource(fake.Regions(t, nil), true).list(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +164,7 @@ func TestListWithoutTimeouts(t *testing.T) {
 
 func TestListOfNothingKnowsItsAccount(t *testing.T) {
 	fake := StartFakeAWS(t)
-	list, err := source{regions: fake.Regions(t, nil), timeouts: true}.list(t.Context())
+	list, err := newSource(fake.Regions(t, nil), true).list(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +172,7 @@ func TestListOfNothingKnowsItsAccount(t *testing.T) {
 		t.Errorf("scope %v does not hold the account", list.Scope)
 	}
 	fake.Fail(Fault{Operation: "GetCallerIdentity", Status: http.StatusForbidden, Code: "ExpiredToken"})
-	if _, err := (source{regions: fake.Regions(t, nil)}).list(t.Context()); err == nil {
+	if _, err := newSource(fake.Regions(t, nil), false).list(t.Context(), time.Now()); err == nil {
 		t.Error("a listing of nobody knows which account is a success")
 	}
 }
@@ -178,7 +182,7 @@ func TestListOfAnotherRegionIsRefused(t *testing.T) {
 	fake.Put("a", Enabled())
 	regions := fake.Regions(t, nil)
 	regions[0].Name = "eu-west-1"
-	if _, err := (source{regions: regions}).list(t.Context()); err == nil || !strings.Contains(err.Error(), "holds arn:aws:lambda:us-east-1") {
+	if _, err := newSource(regions, false).list(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), "holds arn:aws:lambda:us-east-1") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -215,7 +219,7 @@ func TestConfirm(t *testing.T) {
 			if test.fault != nil {
 				fake.Fail(*test.fault)
 			}
-			s := source{regions: fake.Regions(t, nil)}
+			s := newSource(fake.Regions(t, nil), false)
 			plan, err := s.confirm(t.Context(), remove(fake.ARN("f").WithQualifier(test.alias), test.service), "dc1")
 			if (err != nil) != (test.fault != nil) {
 				t.Errorf("error %v", err)
@@ -252,8 +256,5 @@ func TestLoadRegionsNeedsARegion(t *testing.T) {
 	regions, err := LoadRegions(t.Context(), AWSOptions{Regions: []string{"eu-west-1", "us-east-2"}})
 	if err != nil || len(regions) != 2 || regions[1].Name != "us-east-2" {
 		t.Fatalf("regions %v, error %v", regions, err)
-	}
-	if burst := regions[0].Limiter.Burst(); burst != 25 {
-		t.Errorf("a burst of %d requests, want five seconds' worth", burst)
 	}
 }

@@ -29,6 +29,9 @@ func listTagged(ctx context.Context, region Region) ([]Listed, error) {
 		if err != nil {
 			return "", fmt.Errorf("page %d of the tagged resources: %w", page, err)
 		}
+		if out.ResourceTagMappingList == nil {
+			return "", fmt.Errorf("page %d of the tagged resources: %w", page, errNoList)
+		}
 		for _, resource := range out.ResourceTagMappingList {
 			arn, err := lambda.ParseARN(aws.ToString(resource.ResourceARN))
 			if err != nil {
