@@ -33,8 +33,8 @@ type Config struct {
 	// Consul is the client to read and write with, its token and address set.
 	Consul *api.Client
 
-	// Regions are the regions of one account to read, each with its clients; see
-	// LoadRegions. A run reads all of them or fails.
+	// Regions are the regions to read, each with its clients; see LoadRegions. One
+	// that cannot be read keeps its services and does not stop the others.
 	Regions []Region
 
 	// SyncInterval is the time between the starts of two full syncs.
@@ -97,10 +97,10 @@ func (c Config) Validate() error {
 		if r.Tagging == nil || r.Lambda == nil || r.Identity == nil {
 			return fmt.Errorf("region %q has no AWS clients", r.Name)
 		}
-		if seen[r.Name] {
-			return fmt.Errorf("--regions: %s stands there twice", r.Name)
+		if seen[r.String()] {
+			return fmt.Errorf("--regions, --assume-role: %s stands there twice", r)
 		}
-		seen[r.Name] = true
+		seen[r.String()] = true
 	}
 	switch {
 	case c.Consul == nil:

@@ -30,34 +30,33 @@ func (s *source) confirm(ctx context.Context, plan Plan, datacenter string) (Pla
 		})
 	}
 	_ = group.Wait() // the failures are kept one by one
-	byService := map[string]string{}
 	for i, change := range plan.Changes {
 		if failures[i] != nil {
 			failures[i] = fmt.Errorf("confirming the removal of service %s: %w", change.Service, failures[i])
 			doubts[i] = failures[i].Error()
 		}
-		byService[change.Service] = doubts[i]
 	}
-	return plan.without(func(c Change) string { return byService[c.Service] }), errors.Join(failures...)
+	return plan.without(func(i int) string { return doubts[i] }), errors.Join(failures...)
 }
 
 // doubt says why a service must not be taken from its function after all; empty
 // where AWS confirms it: the function does not exist, or its tags do not ask for
 // the service.
 func (s *source) doubt(ctx context.Context, change Change, datacenter string) (string, error) {
-	region, ok := s.region(change.confirm.Region)
+	region, ok := s.areas[Area{Account: change.confirm.Account, Region: change.confirm.Region}]
 	if !ok { // the plan takes away only what lies in the scope
-		return "", fmt.Errorf("%s is not in a region that is read", change.confirm)
+		return "", fmt.Errorf("%s is not in an account and region that was listed", change.confirm)
 	}
 	arn := change.confirm.Unqualified()
-	tags, err := tagsOf(ctx, region, arn)
-	switch {
-	case errors.Is(err, errAbsent):
+	seen := look(ctx, region, arn)
+	switch seen.presence {
+	case absent:
 		return "", nil
-	case err != nil:
-		return "", err
+	case unknown:
+		return "", seen.err
+	case present:
 	}
-	desired := desire([]Listed{{ARN: arn, Tags: tags}}, datacenter)
+	desired := desire([]Listed{{ARN: arn, Tags: seen.tags}}, datacenter)
 	if why, held := desired.Held[arn]; held {
 		return fmt.Sprintf("service %s stays: %s", change.Service, why), nil
 	}
@@ -67,13 +66,4 @@ func (s *source) doubt(ctx context.Context, change Change, datacenter string) (s
 		}
 	}
 	return "", nil
-}
-
-func (s *source) region(name string) (Region, bool) {
-	for _, region := range s.regions {
-		if region.Name == name {
-			return region, true
-		}
-	}
-	return Region{}, false
 }

@@ -32,6 +32,9 @@ func TestConsul(t *testing.T) {
 		"OrderOfWrites":                   testOrderOfWrites,
 		"EntryChangedMeanwhile":           testEntryChangedMeanwhile,
 		"FailedReadOfConsulWritesNothing": testFailedReadOfConsulWritesNothing,
+		"AccountThatFails":                testAccountThatFails,
+		"TwoFunctionsOneService":          testTwoFunctionsOneService,
+		"TwoRegistratorsTwoAccounts":      testTwoRegistratorsTwoAccounts,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})
 }

@@ -68,35 +68,14 @@ func listOneByOne(ctx context.Context, region Region) ([]Listed, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelTags)
 	for i := range listed {
-		group.Go(func() (err error) {
-			listed[i].Tags, err = tagsOf(ctx, region, listed[i].ARN)
-			if errors.Is(err, errAbsent) {
-				err = nil
-			}
-			return err
+		group.Go(func() error {
+			seen := look(ctx, region, listed[i].ARN)
+			listed[i].Tags = seen.tags
+			return seen.err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(listed, func(f Listed) bool { return f.Tags == nil }), nil
-}
-
-// errAbsent says that AWS proved a function's absence.
-var errAbsent = errors.New("the function does not exist")
-
-// tagsOf reads the tags of one function by its full ARN; they are never nil.
-// Only AWS's ResourceNotFoundException is errAbsent.
-func tagsOf(ctx context.Context, region Region, arn lambda.ARN) (map[string]string, error) {
-	out, err := region.Lambda.ListTags(ctx, &awslambda.ListTagsInput{Resource: aws.String(arn.Unqualified().String())})
-	var missing *types.ResourceNotFoundException
-	switch {
-	case errors.As(err, &missing):
-		return nil, errAbsent
-	case err != nil:
-		return nil, fmt.Errorf("reading the tags of %s: %w", arn.Unqualified(), err)
-	case out.Tags == nil:
-		return map[string]string{}, nil
-	}
-	return out.Tags, nil
 }

@@ -52,7 +52,7 @@ type instanceWrite struct {
 
 // Plan is what a run would do. The zero value does nothing.
 type Plan struct {
-	Changes []Change `json:"changes"` // sorted by service; one for each
+	Changes []Change `json:"changes"` // sorted by service; one for each, and a conflict beside it
 	Skipped []Skip   `json:"skipped"` // sorted by function
 
 	owned int // services of ours in scope, for the guard
@@ -145,7 +145,7 @@ func (p *planner) choose(wants []Want, entry *Entry, ours *Instance) (Want, bool
 	}
 	slices.Sort(arns)
 	i := slices.IndexFunc(wants, func(w Want) bool { return w.Function.ARN == owner })
-	reason := fmt.Sprintf("several functions want this service: %s", strings.Join(arns, ", "))
+	reason := fmt.Sprintf("several functions want this service: %s; ", strings.Join(arns, ", "))
 	for j, want := range wants {
 		if j != i {
 			p.skip(want.Function.ARN.String(), "another function has, or wants, service "+want.Service)
@@ -153,9 +153,10 @@ func (p *planner) choose(wants []Want, entry *Entry, ours *Instance) (Want, bool
 	}
 	if i < 0 {
 		name := slices.MinFunc(wants, func(a, b Want) int { return strings.Compare(a.Service, b.Service) }).Service
-		p.conflict(name, reason+"; none gets it")
+		p.conflict(name, reason+"none gets it")
 		return Want{}, false
 	}
+	p.conflict(wants[i].Service, reason+owner.String()+" has it and keeps it")
 	return wants[i], true
 }
 
@@ -242,7 +243,7 @@ func (p *planner) foreignEntry(entry *Entry, arn lambda.ARN) string {
 // another one, and says why not.
 func (p *planner) replaces(owner lambda.ARN) (reason string, ok bool) {
 	if !p.Scope.Contains(owner) {
-		return fmt.Sprintf("it belongs to %s, which another registrator looks after", owner), false
+		return fmt.Sprintf("it belongs to %s, which lies in an account or region that this run did not read", owner), false
 	}
 	if why, held := p.Desired.Held[owner.Unqualified()]; held {
 		return fmt.Sprintf("it belongs to %s, of which nothing is changed: %s", owner, why), false

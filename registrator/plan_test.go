@@ -144,7 +144,7 @@ func TestPlan(t *testing.T) {
 		{"of another account", func(s *scenario) { s.kept("f", theirs) }, ""},
 		{"of another region", func(s *scenario) { s.kept("f", elsewhere) }, ""},
 		{"service of another account without its entry", func(s *scenario) { s.instance(ourInstance("f", theirs)) }, ""},
-		{"taken by another account", func(s *scenario) { s.kept("f", theirs).tagged(function("f")) }, "conflict f: it belongs to " + theirs.String() + ", which another registrator looks after"},
+		{"taken by another account", func(s *scenario) { s.kept("f", theirs).tagged(function("f")) }, "conflict f: it belongs to " + theirs.String() + ", which lies in an account or region that this run did not read"},
 		{"entry without a readable ARN", func(s *scenario) { s.entry(ourEntry(t, "f", ours, lambda.Prefix+"arn", "arn:what")) }, "skip f: …"},
 		{"service without a readable ARN", func(s *scenario) {
 			s.instance(Instance{ID: "f", Service: "f", Tags: []string{lambda.Mark}})
@@ -207,7 +207,7 @@ func TestPlan(t *testing.T) {
 		},
 		{"two functions, one has it", func(s *scenario) {
 			s.kept("f-a", arnOf(ourAccount, "f-a")).kept("f", ours).tagged(function("f-a"), function("f", "aliases", "a"))
-		}, "skip " + ours.String() + ":a: another function has, or wants, service f-a"},
+		}, "conflict f-a: several functions want this service: …; " + arnOf(ourAccount, "f-a").String() + " has it and keeps it\nskip " + ours.String() + ":a: another function has, or wants, service f-a"},
 		{"names that differ in case", func(s *scenario) { s.tagged(function("F"), function("f")) }, "conflict F: …\nskip …\nskip …"},
 		{"protocol gone", func(s *scenario) {
 			s.entry(entryWith(t, "f", map[string]any{"Meta": ourEntry(t, "f", ours).Meta})).instance(ourInstance("f", ours)).tagged(function("f"))

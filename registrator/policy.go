@@ -10,19 +10,19 @@ func (policy Policy) apply(plan Plan) Plan {
 	if policy != PolicyUpsertOnly {
 		return plan
 	}
-	return plan.without(func(c Change) string {
-		if c.Kind == KindDelete {
+	return plan.without(func(i int) string {
+		if c := plan.Changes[i]; c.Kind == KindDelete {
 			return fmt.Sprintf("service %s is kept: the policy is %s", c.Service, PolicyUpsertOnly)
 		}
 		return ""
 	})
 }
 
-// without takes out the changes for which reason is not empty.
-func (p Plan) without(reason func(Change) string) Plan {
+// without takes out the changes for whose index reason is not empty.
+func (p Plan) without(reason func(i int) string) Plan {
 	kept := Plan{Changes: []Change{}, Skipped: slices.Clone(p.Skipped), owned: p.owned}
-	for _, change := range p.Changes {
-		why := reason(change)
+	for i, change := range p.Changes {
+		why := reason(i)
 		if why == "" {
 			kept.Changes = append(kept.Changes, change)
 			continue

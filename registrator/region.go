@@ -32,17 +32,28 @@ type IdentityAPI interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
-// Region is one region of an account with the clients to read it.
+// Region is one region of an account with the clients to read it. A run reads it
+// whole or leaves everything of it as it is.
 type Region struct {
 	Name     string
+	Account  string // empty: that of our own credentials
 	Tagging  TaggingAPI
 	Lambda   LambdaAPI
 	Identity IdentityAPI
 }
 
+// String names it for people.
+func (r Region) String() string {
+	if r.Account == "" {
+		return r.Name
+	}
+	return r.Name + " of account " + r.Account
+}
+
 // AWSOptions are the options of LoadRegions.
 type AWSOptions struct {
 	Regions    []string              // empty: the region of the environment (AWS_REGION, profile)
+	Roles      []Role                // of further accounts, each read in all these regions
 	Rate       float64               // Lambda control-plane calls per second and region, bursts of five times that; zero means DefaultAWSRate
 	Registerer prometheus.Registerer // gets lambdamesh_aws_requests_total; nil means none
 
@@ -88,11 +99,26 @@ func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	if len(names) == 0 {
 		return nil, errors.New("--regions: no region given, and AWS_REGION is not set")
 	}
-	regions := make([]Region, 0, len(names))
-	for _, name := range names {
-		regions = append(regions, newRegion(base, name, options))
+	if base.Region == "" {
+		base.Region = names[0] // of STS
+	}
+	regions := newRegions(base, "", names, options)
+	for _, role := range options.Roles {
+		assumed := base.Copy()
+		assumed.Credentials = role.credentials(base)
+		regions = append(regions, newRegions(assumed, role.account(), names, options)...)
 	}
 	return regions, nil
+}
+
+func newRegions(base aws.Config, account string, names []string, options AWSOptions) []Region {
+	regions := make([]Region, 0, len(names))
+	for _, name := range names {
+		region := newRegion(base, name, options)
+		region.Account = account
+		regions = append(regions, region)
+	}
+	return regions
 }
 
 // newRegion makes the clients of a region.

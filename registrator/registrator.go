@@ -21,7 +21,7 @@ const reregisterEvery = time.Hour
 // time that a Raft commit takes, few enough to leave Consul's leader alone.
 const parallelChanges = 8
 
-// Registrator keeps Consul in line with the tags of an account's functions.
+// Registrator keeps Consul in line with the tags of functions.
 type Registrator struct {
 	config  Config
 	source  *source
@@ -111,7 +111,7 @@ func (r *Registrator) syncLocked(ctx context.Context) (Result, error) {
 // reading is what a plan was made of.
 type reading struct {
 	at         time.Time
-	whole      bool // AWS and Consul were both read
+	whole      bool // Consul was read, and of AWS at least one account and region
 	functions  int
 	reregister bool
 }
@@ -119,19 +119,21 @@ type reading struct {
 // plan reads AWS and Consul and makes the plan that would be carried out.
 func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 	read := reading{at: time.Now()}
-	listing, err := r.source.list(ctx, read.at)
-	if err != nil {
-		return Plan{}, read, err
+	// What could not be listed is outside of the Scope: it stays as it is, and the
+	// rest goes on.
+	listing, unread := r.source.list(ctx, read.at)
+	if len(listing.Scope) == 0 {
+		return Plan{}, read, unread
 	}
 	read.functions = len(listing.Functions)
 	place, err := r.catalog.place(ctx)
 	if err != nil {
-		return Plan{}, read, err
+		return Plan{}, read, errors.Join(unread, err)
 	}
 	desired := desire(listing.Functions, place.datacenter)
 	current, err := r.catalog.read(ctx, desired.Wants)
 	if err != nil {
-		return Plan{}, read, err
+		return Plan{}, read, errors.Join(unread, err)
 	}
 	read.whole = true
 	r.sayLocked(slog.LevelWarn, listing.Notes, current.Notes, desired.Warnings)
@@ -153,11 +155,11 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 	plan = r.config.Policy.apply(plan)
 	if !r.config.Force {
 		if err := guard(plan, r.config.MaxDeleteRatio); err != nil {
-			return plan, read, err
+			return plan, read, errors.Join(unread, err)
 		}
 	}
 	plan, err = r.source.confirm(ctx, plan, place.datacenter)
-	return plan, read, err
+	return plan, read, errors.Join(unread, err)
 }
 
 // apply carries out the plan. It goes on after a change that failed, and ends

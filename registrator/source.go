@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
@@ -43,6 +43,8 @@ type Listing struct {
 type source struct {
 	regions  []Region
 	timeouts []timeouts // of each region; nil: they are not wanted
+
+	areas map[Area]Region // as the last list found them
 }
 
 func newSource(regions []Region, withTimeouts bool) *source {
@@ -53,36 +55,37 @@ func newSource(regions []Region, withTimeouts bool) *source {
 	return s
 }
 
-// list reads all regions at once. It remembers timeouts and is not to be called
+// list reads all regions at once. One that fails is missing in the Listing and in
+// its Scope, and the error says why. It remembers timeouts and is not to be called
 // by two at a time.
 func (s *source) list(ctx context.Context, now time.Time) (Listing, error) {
 	lists := make([]Listing, len(s.regions))
-	group, ctx := errgroup.WithContext(ctx)
+	failures := make([]error, len(s.regions))
+	var group sync.WaitGroup
 	for i := range s.regions {
-		group.Go(func() (err error) {
-			lists[i], err = s.listRegion(ctx, now, i)
-			if err != nil {
-				err = fmt.Errorf("reading functions of %s: %w", s.regions[i].Name, err)
+		group.Go(func() {
+			var err error
+			if lists[i], err = s.listRegion(ctx, now, i); err != nil {
+				failures[i] = fmt.Errorf("reading functions of %s: %w", s.regions[i], err)
 			}
-			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return Listing{}, err
-	}
+	group.Wait()
 	all := Listing{Scope: Scope{}}
-	for _, one := range lists {
+	s.areas = map[Area]Region{}
+	for i, one := range lists {
 		all.Functions = append(all.Functions, one.Functions...)
 		all.Notes = append(all.Notes, one.Notes...)
 		for area := range one.Scope {
 			all.Scope[area] = true
+			s.areas[area] = s.regions[i]
 		}
 	}
 	slices.SortFunc(all.Functions, func(a, b Listed) int { return strings.Compare(a.ARN.String(), b.ARN.String()) })
 	// Pages that shift while they are read may list a function twice.
 	all.Functions = slices.CompactFunc(all.Functions, func(a, b Listed) bool { return a.ARN == b.ARN })
 	slices.Sort(all.Notes)
-	return all, nil
+	return all, errors.Join(failures...)
 }
 
 func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing, error) {
@@ -92,7 +95,7 @@ func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing,
 	oneByOne := isDenied(err)
 	if oneByOne {
 		list.Notes = append(list.Notes, fmt.Sprintf(
-			"%s: tag:GetResources is denied, so each function's tags are read by a call of its own (lambda:ListFunctions, lambda:ListTags): slow where there are many", region.Name))
+			"%s: tag:GetResources is denied, so each function's tags are read by a call of its own (lambda:ListFunctions, lambda:ListTags): slow where there are many", region))
 		functions, err = listOneByOne(ctx, region)
 	}
 	if err != nil {
@@ -101,6 +104,9 @@ func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing,
 	account, err := accountOf(ctx, region, functions)
 	if err != nil {
 		return Listing{}, err
+	}
+	if region.Account != "" && region.Account != account {
+		return Listing{}, fmt.Errorf("the listing is of account %s", account)
 	}
 	list.Functions = functions
 	list.Scope = Scope{{Account: account, Region: region.Name}: true}
@@ -114,7 +120,7 @@ func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing,
 		switch {
 		case isDenied(err):
 			list.Notes = append(list.Notes, fmt.Sprintf(
-				"%s: lambda:ListFunctions is denied, so functions' own timeouts are not known; routes keep what Meta or tags say", region.Name))
+				"%s: lambda:ListFunctions is denied, so functions' own timeouts are not known; routes keep what Meta or tags say", region))
 		case err != nil:
 			return Listing{}, fmt.Errorf("reading timeouts: %w", err)
 		}

@@ -545,7 +545,7 @@ func testCaseOfNames(t *testing.T, m *mesh) {
 	m.whole("CamelCase", m.aws.ARN("CamelCase"))
 	m.expect(m.sync(r).Plan)
 	m.aws.Put("camelcase", Enabled()) // one and the same to Consul
-	m.expect(m.sync(r).Plan)
+	m.expect(m.sync(r).Plan, "conflict CamelCase")
 	m.whole("CamelCase", m.aws.ARN("CamelCase"))
 	m.aws.Delete("camelcase")
 	m.aws.Delete("CamelCase")

@@ -16,6 +16,7 @@ type registratorFlags struct {
 	interval       time.Duration
 	nodeName       string
 	regions        []string
+	roles          roles
 	datacenter     string
 	policy         string
 	maxDeleteRatio float64
@@ -29,6 +30,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.interval, "sync-interval", registrator.DefaultSyncInterval, "time between full syncs")
 	flags.StringVar(&f.nodeName, "node-name", registrator.DefaultNodeName, "Consul node that carries the services")
 	flags.StringSliceVar(&f.regions, "regions", nil, "AWS regions to read, by commas (default AWS_REGION or the profile's)")
+	flags.Var(&f.roles, "assume-role", "`ARN[,EXTERNAL-ID]` of a role of a further account to read; may be repeated")
 	flags.StringVar(&f.datacenter, "datacenter", "", "take only functions whose datacenter tag, if any, is this (default Consul's only datacenter)")
 	choiceVar(flags, &f.policy, "policy", "what a sync may do; upsert-only never deletes",
 		string(registrator.PolicySync), string(registrator.PolicyUpsertOnly))
@@ -42,7 +44,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 // open makes a Registrator. It reads AWS's configuration and talks to nobody.
 func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log *slog.Logger, metrics prometheus.Registerer) (*registrator.Registrator, error) {
 	regions, err := registrator.LoadRegions(ctx, registrator.AWSOptions{
-		Regions: f.regions, Rate: f.awsRate, Registerer: metrics,
+		Regions: f.regions, Roles: f.roles, Rate: f.awsRate, Registerer: metrics,
 	})
 	if err != nil {
 		return nil, err
