@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/consul/api"
 )
 
-// catalog reads and writes Consul.
+// catalog reads Consul; see apply for how it writes.
 type catalog struct {
 	client     *api.Client
 	node       string
@@ -124,6 +123,7 @@ func (c catalog) readInstances(options *api.QueryOptions, current *Current) erro
 			Tags:      service.Tags,
 			Meta:      service.Meta,
 			Addressed: service.Address != "" || service.Port != 0,
+			index:     service.ModifyIndex,
 		})
 	}
 	return nil
@@ -155,91 +155,7 @@ func (c catalog) readOtherNodes(options *api.QueryOptions, current *Current, wan
 	return nil
 }
 
-// errChanged says that somebody else changed an entry since it was read.
-var errChanged = errors.New("somebody else changed its service-defaults entry meanwhile; the next run looks again")
-
-// apply makes one change: the entry before the service when adding, the service
-// before the entry when removing, so that the service never stands there without
-// the Meta that says what it is.
-func (c catalog) apply(ctx context.Context, change Change) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	steps := []func(context.Context, Change) error{c.writeEntry, c.writeInstance}
-	if change.Kind == KindDelete {
-		slices.Reverse(steps)
-	}
-	for _, step := range steps {
-		if err := step(ctx, change); err != nil {
-			return fmt.Errorf("service %s: %w", change.Service, err)
-		}
-	}
-	return nil
-}
-
-func (c catalog) writeEntry(ctx context.Context, change Change) error {
-	if change.entry == nil {
-		return nil
-	}
-	entry, options := change.entry.entry, (&api.WriteOptions{}).WithContext(ctx)
-	var done bool
-	var err error
-	if change.entry.delete {
-		done, _, err = c.client.ConfigEntries().DeleteCAS(entry.GetKind(), entry.Name, entry.ModifyIndex, options)
-	} else {
-		done, _, err = c.client.ConfigEntries().CAS(entry, entry.ModifyIndex, options)
-	}
-	switch {
-	case err != nil:
-		return fmt.Errorf("writing its service-defaults entry: %w", err)
-	case !done:
-		return errChanged
-	}
-	return nil
-}
-
-func (c catalog) writeInstance(ctx context.Context, change Change) error {
-	if change.instance == nil {
-		return nil
-	}
-	instance, options := change.instance.instance, (&api.WriteOptions{}).WithContext(ctx)
-	if change.instance.delete {
-		_, err := c.client.Catalog().Deregister(&api.CatalogDeregistration{Node: c.node, ServiceID: instance.ID}, options)
-		if err != nil && !isUnknownService(err) {
-			return fmt.Errorf("deregistering it: %w", err)
-		}
-		return nil
-	}
-	_, err := c.client.Catalog().Register(&api.CatalogRegistration{
-		Node: c.node,
-		// A node that is there stays as it is. One that is not is made, with this
-		// Meta and without an address: nothing listens there, and no sync or probe
-		// is to look for it.
-		SkipNodeUpdate: true,
-		NodeMeta:       map[string]string{"external-node": "true"},
-		Service: &api.AgentService{
-			ID:      instance.ID,
-			Service: instance.Service,
-			Tags:    instance.Tags,
-			Meta:    instance.Meta,
-		},
-	}, options)
-	if isStatus(err, http.StatusForbidden) {
-		return fmt.Errorf(`registering it on node %[1]s (the node must exist, or the token needs: node %[1]q { policy = "write" }): %[2]w`, c.node, err)
-	}
-	if err != nil {
-		return fmt.Errorf("registering it: %w", err)
-	}
-	return nil
-}
-
 func isStatus(err error, code int) bool {
 	var status api.StatusError
 	return errors.As(err, &status) && status.Code == code
-}
-
-// isUnknownService is what Consul answers a token without node:write when the
-// service that it deregisters is not there.
-func isUnknownService(err error) bool {
-	var status api.StatusError
-	return errors.As(err, &status) && status.Code == http.StatusInternalServerError && strings.Contains(status.Body, "Unknown service ID")
 }

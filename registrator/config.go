@@ -67,6 +67,10 @@ type Config struct {
 	// otherwise it is a conflict.
 	Adopt bool
 
+	// KeepExtensions leaves Consul's own Lambda extension in the entries that are
+	// adopted from Consul's own registrator; otherwise it is taken out.
+	KeepExtensions bool
+
 	// Logger gets one line per thing that happened; nil means slog.Default.
 	Logger *slog.Logger
 

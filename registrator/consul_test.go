@@ -35,6 +35,11 @@ func TestConsul(t *testing.T) {
 		"AccountThatFails":                testAccountThatFails,
 		"TwoFunctionsOneService":          testTwoFunctionsOneService,
 		"TwoRegistratorsTwoAccounts":      testTwoRegistratorsTwoAccounts,
+		"Transactions":                    testTransactions,
+		"RefusedOperation":                testRefusedOperation,
+		"ServiceChangedBeforeRemoval":     testServiceChangedBeforeRemoval,
+		"AdoptionFromConsulsRegistrator":  testAdoptionFromConsulsRegistrator,
+		"LongestNamesAndTags":             testLongestNamesAndTags,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})
 }

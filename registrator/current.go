@@ -18,6 +18,8 @@ type Instance struct {
 	// Addressed says that it has an address or a port of its own, which a
 	// function has not.
 	Addressed bool
+
+	index uint64 // of the CAS that replaces or deletes it; 0 creates
 }
 
 // Current is what Consul has. Maps are by folded name.
@@ -92,7 +94,7 @@ func (i Instance) merged(there *Instance) Instance {
 	if there == nil {
 		return i
 	}
-	i.ID = there.ID
+	i.ID, i.index = there.ID, there.index
 	i.Tags = slices.Clone(there.Tags)
 	if !slices.Contains(i.Tags, lambda.Mark) {
 		i.Tags = append(i.Tags, lambda.Mark)

@@ -86,6 +86,10 @@ func desire(functions []Listed, datacenter string) Desired {
 			continue
 		}
 		for _, want := range wants(tagged, listed) {
+			if why := unfit(want.Service, datacenter); why != "" {
+				d.Skipped = append(d.Skipped, Skip{Function: want.Function.ARN.String(), Reason: why})
+				continue
+			}
 			key := fold(want.Service)
 			d.Wants[key] = append(d.Wants[key], want)
 		}

@@ -1,7 +1,6 @@
 package registrator
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -60,7 +59,7 @@ var bookkeeping = []string{"Hash", "CreateIndex", "ModifyIndex"}
 
 func (e *Entry) set(field string, value any) {
 	encoded, err := json.Marshal(value)
-	if err != nil { // strings and maps of strings can always be encoded
+	if err != nil { // strings, maps of them and JSON that was read can always be encoded
 		panic(err)
 	}
 	e.fields[field] = encoded
@@ -150,12 +149,6 @@ func emptyValue(value any) bool {
 		return true
 	}
 	return false
-}
-
-// hasLambdaExtension reports that Consul's own Lambda extension is switched on
-// in the entry, as HashiCorp's registrator does.
-func (e *Entry) hasLambdaExtension() bool {
-	return bytes.Contains(e.fields["EnvoyExtensions"], []byte(`"builtin/aws/lambda"`))
 }
 
 // GetKind is service-defaults.

@@ -25,6 +25,7 @@ type wire struct {
 	mu     sync.Mutex
 	before func(*http.Request) error // nil: nothing breaks
 	writes []string
+	reads  []string
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -36,11 +37,13 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if r.Method != http.MethodGet {
-		w.mu.Lock()
+	w.mu.Lock()
+	if r.Method == http.MethodGet {
+		w.reads = append(w.reads, r.URL.Path)
+	} else {
 		w.writes = append(w.writes, r.Method+" "+r.URL.Path)
-		w.mu.Unlock()
 	}
+	w.mu.Unlock()
 	return w.RoundTripper.RoundTrip(r)
 }
 
@@ -57,6 +60,15 @@ func (w *wire) written() []string {
 	writes := w.writes
 	w.writes = nil
 	return writes
+}
+
+// read are the reads since the last call.
+func (w *wire) read() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	reads := w.reads
+	w.reads = nil
+	return reads
 }
 
 // wired is a registrator behind a wire.
@@ -91,9 +103,11 @@ func breakAt(path string) func(*http.Request) error {
 
 func testOrderOfWrites(t *testing.T, m *mesh) {
 	r, w := m.wired(nil)
+	m.aws.Put("g", Enabled())
+	m.sync(r) // makes the node
 	m.aws.Put("f", Enabled())
 
-	w.breakWith(breakAt("/v1/catalog/register")) // as a crash between the two
+	w.breakWith(breakAt("/v1/txn")) // as a crash between the two
 	if result, err := r.Sync(t.Context()); !errors.Is(err, errBroken) || result.Applied != 0 {
 		t.Errorf("applied %d, error %v", result.Applied, err)
 	}
@@ -103,7 +117,7 @@ func testOrderOfWrites(t *testing.T, m *mesh) {
 	w.breakWith(nil)
 	w.written()
 	m.expect(m.sync(r).Plan, "update f")
-	if diff := cmp.Diff([]string{"PUT /v1/catalog/register"}, w.written()); diff != "" {
+	if diff := cmp.Diff([]string{"PUT /v1/txn"}, w.written()); diff != "" {
 		t.Error(diff)
 	}
 	m.whole("f", m.aws.ARN("f"))

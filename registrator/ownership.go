@@ -56,8 +56,18 @@ func (e *Entry) lostMark(instance *Instance, arn lambda.ARN) bool {
 	return !ok || said == arn.String()
 }
 
+// ofConsulsRegistrator reports whether Consul's own registrator made the entry for
+// this very function: the extension is all that it writes there, and its mark
+// stands on the service. Where the catalog is hidden the ARN has to be enough.
+func (e *Entry) ofConsulsRegistrator(arn lambda.ARN, ours *Instance, hidden bool) bool {
+	return !e.marked() && e.extends(arn) && (hidden || (ours != nil && ours.marked()))
+}
+
 // handWritten reports whether somebody wrote Meta for this very function, as
-// Consul's "Register Lambda Functions" tells them to.
+// Consul's "Register Lambda Functions" tells them to, or Consul's extension.
 func (e *Entry) handWritten(arn lambda.ARN) bool {
-	return !e.marked() && e.arn() == arn && !e.hasLambdaExtension()
+	if e.hasLambdaExtension() {
+		return !e.marked() && e.extends(arn) && (e.arn().IsZero() || e.arn() == arn)
+	}
+	return !e.marked() && e.arn() == arn
 }

@@ -48,6 +48,7 @@ type entryWrite struct {
 type instanceWrite struct {
 	instance Instance
 	delete   bool
+	blind    bool // the catalog cannot be read, so without CAS
 }
 
 // Plan is what a run would do. The zero value does nothing.
@@ -66,6 +67,9 @@ type Input struct {
 	Desired Desired
 	Scope   Scope
 	Adopt   bool
+
+	// KeepExtensions leaves Consul's own Lambda extension in entries.
+	KeepExtensions bool
 
 	// Federated says that Consul knows several datacenters. They share config
 	// entries, so an entry may be there for another one.
@@ -170,7 +174,7 @@ func (p *planner) wanted(want Want, entry *Entry, ours *Instance, foreign bool) 
 		p.conflict(want.Service, fmt.Sprintf("there is a service-defaults entry %s, and Consul does not tell names apart by case", entry.Name))
 		return
 	case entry != nil && !entry.marked() && !entry.lostMark(ours, arn):
-		if reason := p.foreignEntry(entry, arn); reason != "" {
+		if reason := p.foreignEntry(entry, ours, arn); reason != "" {
 			p.conflict(want.Service, reason)
 			return
 		}
@@ -203,7 +207,7 @@ func (p *planner) wanted(want Want, entry *Entry, ours *Instance, foreign bool) 
 	switch {
 	case p.Current.CatalogHidden:
 		if entry == nil || p.Reregister || change.Kind == KindAdopt {
-			change.instance = &instanceWrite{instance: instance}
+			change.instance = &instanceWrite{instance: instance, blind: true}
 			reasons = append(reasons, "the catalog cannot be read back, so the service is registered in any case")
 		}
 	case ours == nil:
@@ -225,12 +229,14 @@ func (p *planner) wanted(want Want, entry *Entry, ours *Instance, foreign bool) 
 
 // foreignEntry says why an entry that somebody else made cannot be taken over;
 // empty if it can.
-func (p *planner) foreignEntry(entry *Entry, arn lambda.ARN) string {
+func (p *planner) foreignEntry(entry *Entry, ours *Instance, arn lambda.ARN) string {
 	switch {
-	case entry.hasLambdaExtension():
-		return "its service-defaults entry has the Envoy extension builtin/aws/lambda, which Consul itself applies"
+	case entry.ofConsulsRegistrator(arn, ours, p.Current.CatalogHidden):
+		return ""
 	case entry.handWritten(arn) && p.Adopt:
 		return ""
+	case entry.hasLambdaExtension() && !entry.handWritten(arn):
+		return "its service-defaults entry has the Envoy extension builtin/aws/lambda, which Consul itself applies, and not for this function alone"
 	case entry.handWritten(arn):
 		return "its service-defaults entry was written by hand for this function; --adopt takes it over"
 	case !entry.arn().IsZero():
@@ -268,6 +274,10 @@ func (p *planner) entryFor(want Want, entry *Entry) (*Entry, string) {
 	if !maps.Equal(meta, entry.Meta) {
 		written = written.withMeta(meta)
 		reasons = append(reasons, "Meta differs: "+strings.Join(differingKeys(entry.Meta, meta), ", "))
+	}
+	if without := written.withoutExtension(want.Function.ARN); without != written && !p.KeepExtensions {
+		written = without
+		reasons = append(reasons, "Consul's own Lambda extension is taken out")
 	}
 	if entry.Protocol == "" && !p.Current.HTTPDefault {
 		written = written.withProtocol(protocolHTTP)

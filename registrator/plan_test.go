@@ -53,6 +53,21 @@ func ourEntry(t testing.TB, name string, arn lambda.ARN, more ...string) *Entry 
 	return entryWith(t, name, map[string]any{"Protocol": "http", "Meta": meta})
 }
 
+// lambdaExtensions are Consul's own extension for each of the functions.
+func lambdaExtensions(arns ...lambda.ARN) []any {
+	var all []any
+	for _, arn := range arns {
+		all = append(all, map[string]any{"Name": extensionName, "Arguments": map[string]any{"ARN": arn.String()}})
+	}
+	return all
+}
+
+// extended is an entry as Consul's own registrator makes it.
+func extended(t testing.TB, name string, arns ...lambda.ARN) *Entry {
+	t.Helper()
+	return entryWith(t, name, map[string]any{"Protocol": "http", "EnvoyExtensions": lambdaExtensions(arns...)})
+}
+
 // ourInstance is the service that we would make of a function.
 func ourInstance(name string, arn lambda.ARN) Instance {
 	return newInstance(Want{Service: name, Function: lambda.Function{ARN: arn}})
@@ -190,6 +205,44 @@ func TestPlan(t *testing.T) {
 			s.entry(entryWith(t, "f", map[string]any{"EnvoyExtensions": []any{map[string]any{"Name": "builtin/aws/lambda"}}})).tagged(function("f"))
 			s.Adopt = true
 		}, "conflict f: …builtin/aws/lambda…"},
+		{"Consul's registrator", func(s *scenario) {
+			s.entry(extended(t, "f", ours)).instance(Instance{ID: "f", Service: "f", Tags: []string{lambda.Mark}}).tagged(function("f"))
+		}, "adopt f: …; Consul's own Lambda extension is taken out; …"},
+		{"Consul's registrator, extension kept", func(s *scenario) {
+			s.entry(extended(t, "f", ours)).instance(Instance{ID: "f", Service: "f", Tags: []string{lambda.Mark}}).tagged(function("f"))
+			s.KeepExtensions = true
+		}, "adopt f: Meta differs: arn, enabled, managed-by-lambda-registrator, region; the service's tags, Meta or address differ"},
+		{"Consul's registrator, catalog hidden", func(s *scenario) {
+			s.entry(extended(t, "f", ours)).tagged(function("f"))
+			s.Current.CatalogHidden = true
+		}, "adopt f: …"},
+		{"Consul's registrator for another function", func(s *scenario) {
+			s.entry(extended(t, "f", theirs)).instance(Instance{ID: "f", Service: "f", Tags: []string{lambda.Mark}}).tagged(function("f"))
+		}, "conflict f: …not for this function alone"},
+		{"Consul's registrator with another extension", func(s *scenario) {
+			s.entry(extended(t, "f", ours, ours)).instance(Instance{ID: "f", Service: "f", Tags: []string{lambda.Mark}}).tagged(function("f"))
+		}, "conflict f: …not for this function alone"},
+		{"Consul's registrator, untagged", func(s *scenario) {
+			s.entry(extended(t, "f", ours)).instance(Instance{ID: "f", Service: "f", Tags: []string{lambda.Mark}})
+		}, "skip f: …"},
+		{"Consul's extension by hand", func(s *scenario) {
+			s.entry(extended(t, "f", ours)).instance(Instance{ID: "f", Service: "f"}).tagged(function("f"))
+		}, "conflict f: …--adopt takes it over"},
+		{"Consul's extension by hand, adopted", func(s *scenario) {
+			s.entry(extended(t, "f", ours)).instance(Instance{ID: "f", Service: "f"}).tagged(function("f"))
+			s.Adopt = true
+		}, "adopt f: …"},
+		{"extension in our entry", func(s *scenario) {
+			s.entry(entryWith(t, "f", map[string]any{"Protocol": "http", "Meta": ourEntry(t, "f", ours).Meta, "EnvoyExtensions": lambdaExtensions(ours)}))
+			s.instance(ourInstance("f", ours)).tagged(function("f"))
+		}, "update f: Consul's own Lambda extension is taken out"},
+		{"a name of Consul's own", func(s *scenario) { s.tagged(function("Consul")) }, "skip " + arnOf(ourAccount, "Consul").String() + ": …Consul's own servers"},
+		{"a name too long", func(s *scenario) {
+			s.tagged(function(strings.Repeat("f", 64), "aliases", strings.Repeat("a", 128)))
+		}, "create …\nskip …: service …cannot be called: its name in TLS would have 258 characters, of at most 255"},
+		{"the longest name", func(s *scenario) {
+			s.tagged(function(strings.Repeat("f", 61), "aliases", strings.Repeat("a", 128)))
+		}, "create …\ncreate …"},
 		{"foreign service on our node", func(s *scenario) {
 			s.instance(Instance{ID: "f", Service: "f"}).tagged(function("f"))
 		}, "conflict f: a service of this name that is not ours is registered"},

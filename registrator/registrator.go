@@ -7,19 +7,12 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // reregisterEvery is how often services are registered again that the token
 // cannot read back.
 const reregisterEvery = time.Hour
-
-// parallelChanges is how many services are written at once: enough to hide the
-// time that a Raft commit takes, few enough to leave Consul's leader alone.
-const parallelChanges = 8
 
 // Registrator keeps Consul in line with the tags of functions.
 type Registrator struct {
@@ -146,6 +139,8 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 		Federated:  place.federated,
 		Adopt:      r.config.Adopt,
 		Reregister: read.reregister,
+
+		KeepExtensions: r.config.KeepExtensions,
 	})
 	for _, skip := range plan.Skipped {
 		if !skip.expected {
@@ -163,33 +158,34 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 }
 
 // apply carries out the plan. It goes on after a change that failed, and ends
-// between two changes when ctx is done.
+// between two writes when ctx is done.
 func (r *Registrator) apply(ctx context.Context, plan Plan) (int, error) {
-	failures := make([]error, len(plan.Changes))
-	var applied atomic.Int64
-	var group errgroup.Group
-	group.SetLimit(parallelChanges)
+	failures := r.catalog.apply(ctx, plan.Changes)
+	applied := 0
 	for i, change := range plan.Changes {
-		if change.Kind == KindConflict {
+		switch {
+		case change.Kind == KindConflict:
 			r.metrics.changed(change.Kind)
 			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("conflict: service %s: %s", change.Service, change.Reason)})
-			continue
+		case failures[i] == nil:
+			applied++
+			r.metrics.changed(change.Kind)
+			r.config.Logger.Info("changed a service in Consul", "change", change.Kind, "service", change.Service, "reason", change.Reason)
 		}
-		if ctx.Err() != nil {
-			failures[i] = fmt.Errorf("stopped before service %s: %w", change.Service, context.Cause(ctx))
-			break
-		}
-		group.Go(func() error {
-			if failures[i] = r.catalog.apply(ctx, change); failures[i] == nil {
-				applied.Add(1)
-				r.metrics.changed(change.Kind)
-				r.config.Logger.Info("changed a service in Consul", "change", change.Kind, "service", change.Service, "reason", change.Reason)
-			}
-			return nil
-		})
 	}
-	_ = group.Wait() // the failures are kept one by one
-	return int(applied.Load()), errors.Join(failures...)
+	return applied, joinFirst(failures)
+}
+
+// saidFailures is how many failures of a run are told one by one.
+const saidFailures = 10
+
+// joinFirst joins errors, of which a Consul that is away may leave thousands.
+func joinFirst(errs []error) error {
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	if more := len(errs) - saidFailures; more > 0 {
+		errs = append(errs[:saidFailures:saidFailures], fmt.Errorf("and %d failures more", more))
+	}
+	return errors.Join(errs...)
 }
 
 // record keeps the outcome of a run for Status.

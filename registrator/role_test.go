@@ -88,19 +88,23 @@ func TestListWithoutAnAccount(t *testing.T) {
 		lost  func(Area) bool
 	}{
 		{
-			"role denied", Fault{Operation: "AssumeRole", Status: http.StatusForbidden, Code: "AccessDenied"},
+			"role denied",
+			Fault{Operation: "AssumeRole", Status: http.StatusForbidden, Code: "AccessDenied"},
 			"us-east-1 of account " + theirAccount, func(a Area) bool { return a.Account == theirAccount },
 		},
 		{
-			"everything denied", Fault{Account: theirAccount, Status: http.StatusForbidden, Code: "AccessDeniedException"},
+			"everything denied",
+			Fault{Account: theirAccount, Status: http.StatusForbidden, Code: "AccessDeniedException"},
 			"AccessDeniedException", func(a Area) bool { return a.Account == theirAccount },
 		},
 		{
-			"a region is down", Fault{Region: "eu-west-1", Account: ourAccount, Status: http.StatusInternalServerError, Code: "InternalFailure"},
+			"a region is down",
+			Fault{Region: "eu-west-1", Account: ourAccount, Status: http.StatusInternalServerError, Code: "InternalFailure"},
 			"reading functions of eu-west-1: ", func(a Area) bool { return a == Area{Account: ourAccount, Region: "eu-west-1"} },
 		},
 		{
-			"credentials expired", Fault{Account: theirAccount, Region: "us-east-1", Status: http.StatusForbidden, Code: "ExpiredTokenException"},
+			"credentials expired",
+			Fault{Account: theirAccount, Region: "us-east-1", Status: http.StatusForbidden, Code: "ExpiredTokenException"},
 			"ExpiredTokenException", func(a Area) bool { return a == Area{Account: theirAccount, Region: "us-east-1"} },
 		},
 	} {

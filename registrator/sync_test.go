@@ -410,7 +410,7 @@ func testForeignThingsAreLeftAlone(t *testing.T, m *mesh) {
 	}
 
 	adopting := m.registrator(func(c *Config) { c.Adopt = true })
-	m.expect(m.sync(adopting).Plan, "adopt by-hand", "conflict elsewhere", "conflict entry", "conflict extension", "conflict on-our-node", "conflict other-account")
+	m.expect(m.sync(adopting).Plan, "adopt by-hand", "conflict elsewhere", "conflict entry", "adopt extension", "conflict on-our-node", "conflict other-account")
 	m.whole("by-hand", m.aws.ARN("by-hand"))
 	m.sync(r)
 	if got := strings.Count(m.log.String(), "conflict: service entry"); got != 2 { // once for each registrator

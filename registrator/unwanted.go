@@ -32,7 +32,7 @@ func (p *planner) unwanted(entry *Entry, ours *Instance) {
 			return
 		}
 		change.Reason = fmt.Sprintf("%s is tagged for another datacenter; the service-defaults entry stays", arn)
-	} else if entry.madeForUs() {
+	} else if entry = entry.withoutExtension(arn); entry.madeForUs() {
 		change.entry = &entryWrite{entry: entry, delete: true}
 	} else {
 		change.entry = &entryWrite{entry: entry.withMeta(entry.othersMeta())}
@@ -44,7 +44,7 @@ func (p *planner) unwanted(entry *Entry, ours *Instance) {
 	case ours != nil:
 		change.instance = &instanceWrite{instance: *ours, delete: true}
 	case p.Current.CatalogHidden:
-		change.instance = &instanceWrite{instance: Instance{ID: entry.Name, Service: entry.Name}, delete: true}
+		change.instance = &instanceWrite{instance: Instance{ID: entry.Name, Service: entry.Name}, delete: true, blind: true}
 	}
 	p.add(change)
 }

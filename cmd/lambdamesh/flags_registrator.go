@@ -24,6 +24,7 @@ type registratorFlags struct {
 	awsRate        float64
 	adopt          bool
 	force          bool
+	keepExtensions bool
 }
 
 func (f *registratorFlags) declare(flags *pflag.FlagSet) {
@@ -38,6 +39,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.timeouts, "timeouts", true, "read each function's timeout into its Meta")
 	flags.Float64Var(&f.awsRate, "aws-rate", registrator.DefaultAWSRate, "Lambda control-plane requests per second, bursts of five times that")
 	flags.BoolVar(&f.adopt, "adopt", false, "take over hand-written Meta with the same ARN")
+	flags.BoolVar(&f.keepExtensions, "keep-envoy-extensions", false, "leave the Envoy extension builtin/aws/lambda in entries adopted from Consul's own registrator")
 	flags.BoolVar(&f.force, "force", false, "go past --max-delete-ratio")
 }
 
@@ -60,6 +62,7 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 		Force:          f.force,
 		NoTimeouts:     !f.timeouts,
 		Adopt:          f.adopt,
+		KeepExtensions: f.keepExtensions,
 		Logger:         log,
 		Registerer:     metrics,
 	})
