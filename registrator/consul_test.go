@@ -40,6 +40,7 @@ func TestConsul(t *testing.T) {
 		"ServiceChangedBeforeRemoval":     testServiceChangedBeforeRemoval,
 		"AdoptionFromConsulsRegistrator":  testAdoptionFromConsulsRegistrator,
 		"LongestNamesAndTags":             testLongestNamesAndTags,
+		"LockLostWhileWriting":            testLockLostWhileWriting,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})
 }
@@ -47,6 +48,8 @@ func TestConsul(t *testing.T) {
 func TestConsulWithACLs(t *testing.T) {
 	against(t, true, map[string]func(*testing.T, *mesh){
 		"RecommendedPolicy":            testRecommendedPolicy,
+		"LockElectsOne":                testLockElectsOne,
+		"ReplicaIsKilledInMidSync":     testReplicaIsKilledInMidSync,
 		"DocumentedPolicy":             testDocumentedPolicy,
 		"FilteredAnswersDeleteNothing": testFilteredAnswersDeleteNothing,
 	})

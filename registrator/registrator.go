@@ -20,6 +20,7 @@ type Registrator struct {
 	source  *source
 	catalog catalog
 	metrics *metrics
+	lock    *lock // used by Run alone
 
 	// run is held by a run: one at a time. It guards what follows.
 	run        sync.Mutex
@@ -48,11 +49,13 @@ func New(config Config) (*Registrator, error) {
 	if err != nil {
 		return nil, err
 	}
+	source := newSource(config.Regions, !config.NoTimeouts)
 	return &Registrator{
 		config:  config,
-		source:  newSource(config.Regions, !config.NoTimeouts),
+		source:  source,
 		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter},
 		metrics: metrics,
+		lock:    &lock{client: config.Consul, node: config.NodeName, areas: source.areaNames, logger: config.Logger},
 		said:    map[string]bool{},
 		status:  Status{Changes: []Change{}},
 	}, nil
@@ -82,6 +85,9 @@ func (r *Registrator) Sync(ctx context.Context) (Result, error) {
 	r.run.Lock()
 	defer r.run.Unlock()
 	result, err := r.syncLocked(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
 	r.record(result, err)
 	return result, err
 }

@@ -19,14 +19,25 @@ const jitterShare = 0.05
 
 // Run makes a full run at once and then one in each SyncInterval until ctx is
 // done; then it returns nil. A failed run is logged, kept in Status and tried
-// again. An error that repeats is logged once.
+// again. An error that repeats is logged once. Of several replicas one runs, and
+// the others wait, if Consul's token may hold a lock.
 func (r *Registrator) Run(ctx context.Context) error {
 	s := schedule{interval: r.config.SyncInterval, logger: r.config.Logger}
-	s.run(ctx, func(ctx context.Context) error {
-		_, err := r.Sync(ctx)
-		return err
-	})
+	defer r.lock.release()
+	s.run(ctx, r.syncElected)
 	return nil
+}
+
+// syncElected makes a full run once this replica is the one to make it.
+func (r *Registrator) syncElected(ctx context.Context) error {
+	elected, cancel, err := r.lock.hold(ctx)
+	if err != nil {
+		r.record(Result{}, err)
+		return err
+	}
+	defer cancel()
+	_, err = r.Sync(elected)
+	return err
 }
 
 // volatile is what differs between two messages of the same error: the ids of

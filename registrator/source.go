@@ -128,6 +128,8 @@ func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing,
 	return list, nil
 }
 
+var errNoAccount = errors.New("asking for the account: the answer names none")
+
 // accountOf is the account that the listing is of. A listing without functions
 // does not say it, so AWS is asked whose credentials these are.
 func accountOf(ctx context.Context, region Region, functions []Listed) (string, error) {
@@ -137,7 +139,7 @@ func accountOf(ctx context.Context, region Region, functions []Listed) (string, 
 			return "", fmt.Errorf("asking for the account: %w", err)
 		}
 		if who.Account == nil || *who.Account == "" {
-			return "", errors.New("asking for the account: the answer names none")
+			return "", errNoAccount
 		}
 		return *who.Account, nil
 	}
