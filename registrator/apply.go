@@ -20,12 +20,14 @@ var errChanged = errors.New("somebody else changed it meanwhile; the next run lo
 
 // apply makes the changes and returns what became of each. Entries come before
 // services when adding, services before entries when removing, so that a service
-// never stands there without the Meta that says what it is; of a change whose
+// never stands there without the Meta that says what it is; lists come between, so
+// that they name what is there. Of a change whose
 // first half failed the second is not tried.
-func (c catalog) apply(ctx context.Context, changes []Change) []error {
+func (c catalog) apply(ctx context.Context, changes []Change, lists map[entryKey]listEntry) []error {
 	w := &work{changes: changes, failures: make([]error, len(changes))}
 	c.writeEntries(ctx, w, w.pending(func(c Change) bool { return c.Kind != KindDelete && c.entry != nil }))
 	c.writeInstances(ctx, w, w.pending(func(c Change) bool { return c.Kind != KindDelete && c.instance != nil }))
+	c.writeLists(ctx, w, lists)
 	c.writeInstances(ctx, w, w.pending(func(c Change) bool { return c.Kind == KindDelete && c.instance != nil }))
 	c.writeEntries(ctx, w, w.pending(func(c Change) bool { return c.Kind == KindDelete && c.entry != nil }))
 	return w.failures
@@ -103,7 +105,7 @@ func (c catalog) writeEntry(ctx context.Context, write entryWrite) error {
 		err = errChanged
 	}
 	if err != nil {
-		return fmt.Errorf("writing its service-defaults entry: %w", err)
+		return fmt.Errorf("writing the %s entry: %w", entry.GetKind(), err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type catalog struct {
 	client     *api.Client
 	node       string
 	datacenter string // Config.Datacenter
+	lists      []List
 }
 
 // read takes in what Consul has. wants are the services that are wanted: whether
@@ -31,6 +32,9 @@ func (c catalog) read(ctx context.Context, wants map[string][]Want) (Current, er
 		return Current{}, err
 	}
 	if err := c.readOtherNodes(options, &current, wants); err != nil {
+		return Current{}, err
+	}
+	if err := c.readLists(options, &current); err != nil {
 		return Current{}, err
 	}
 	return current, nil

@@ -71,6 +71,10 @@ type Config struct {
 	// adopted from Consul's own registrator; otherwise it is taken out.
 	KeepExtensions bool
 
+	// Lists are entries that are kept listing our services; see GatewayList and
+	// ExportList. Lines of others, and a wildcard, stay as they are.
+	Lists []List
+
 	// Logger gets one line per thing that happened; nil means slog.Default.
 	Logger *slog.Logger
 
@@ -105,6 +109,11 @@ func (c Config) Validate() error {
 			return fmt.Errorf("--regions, --assume-role: %s stands there twice", r)
 		}
 		seen[r.String()] = true
+	}
+	for _, list := range c.Lists {
+		if err := list.validate(); err != nil {
+			return err
+		}
 	}
 	switch {
 	case c.Consul == nil:

@@ -41,6 +41,8 @@ func TestConsul(t *testing.T) {
 		"AdoptionFromConsulsRegistrator":  testAdoptionFromConsulsRegistrator,
 		"LongestNamesAndTags":             testLongestNamesAndTags,
 		"LockLostWhileWriting":            testLockLostWhileWriting,
+		"Listing":                         testListing,
+		"ListChangedMeanwhile":            testListChangedMeanwhile,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})
 }
@@ -50,6 +52,7 @@ func TestConsulWithACLs(t *testing.T) {
 		"RecommendedPolicy":            testRecommendedPolicy,
 		"LockElectsOne":                testLockElectsOne,
 		"ReplicaIsKilledInMidSync":     testReplicaIsKilledInMidSync,
+		"ListingDenied":                testListingDenied,
 		"DocumentedPolicy":             testDocumentedPolicy,
 		"FilteredAnswersDeleteNothing": testFilteredAnswersDeleteNothing,
 	})

@@ -35,6 +35,11 @@ type Current struct {
 	// was looked at, not on ours.
 	OnOtherNodes map[string]bool
 
+	// Lists are the entries behind Input.Lists; Denied says which could not be read,
+	// and are left as they are.
+	Lists  map[entryKey]listEntry
+	Denied error
+
 	// HTTPDefault says that proxy-defaults make HTTP the protocol of services
 	// that name none.
 	HTTPDefault bool

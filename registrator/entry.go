@@ -11,10 +11,11 @@ import (
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
-// Entry is a service-defaults entry with every field as Consul sent it, also
+// Entry is a config entry, service-defaults but for lists, with every field as Consul sent it, also
 // those that this version of Consul's API client does not know: what an operator
 // added survives being read and written.
 type Entry struct {
+	Kind        string
 	Name        string
 	Protocol    string
 	Meta        map[string]string
@@ -26,9 +27,9 @@ type Entry struct {
 var _ api.ConfigEntry = (*Entry)(nil)
 
 // newEntry is an entry that Consul does not have yet.
-func newEntry(name string) *Entry {
-	kind, _ := json.Marshal(api.ServiceDefaults) // a string can always be encoded
-	e := &Entry{Name: name, fields: map[string]json.RawMessage{"Kind": kind}}
+func newEntry(kind, name string) *Entry {
+	e := &Entry{Kind: kind, Name: name, fields: map[string]json.RawMessage{}}
+	e.set("Kind", kind)
 	e.set("Name", name)
 	return e
 }
@@ -96,7 +97,7 @@ func (e *Entry) withProtocol(protocol string) *Entry {
 func (e *Entry) othersMeta() map[string]string {
 	others := map[string]string{}
 	for key, value := range e.Meta {
-		if !lambda.IsMetaKey(key) {
+		if !lambda.IsMetaKey(key) && key != listedIn {
 			others[key] = value
 		}
 	}
@@ -151,10 +152,10 @@ func emptyValue(value any) bool {
 	return false
 }
 
-// GetKind is service-defaults.
-func (e *Entry) GetKind() string { return api.ServiceDefaults }
+// GetKind is the entry's kind.
+func (e *Entry) GetKind() string { return e.Kind }
 
-// GetName is the service's name.
+// GetName is the entry's name.
 func (e *Entry) GetName() string { return e.Name }
 
 // GetPartition is empty: the client's own.

@@ -56,7 +56,7 @@ func drawModel(t *rapid.T) model {
 	m := model{entries: map[string]*Entry{}, instances: map[string][]Instance{}, others: map[string]bool{}}
 	for _, name := range []string{"a", "a-x", "b", "c"} {
 		if rapid.Bool().Draw(t, "entry of "+name) {
-			e := newEntry(name)
+			e := newEntry("service-defaults", name)
 			e.ModifyIndex = 5
 			if protocol := rapid.SampledFrom([]string{"", "http", "grpc"}).Draw(t, "protocol"); protocol != "" {
 				e = e.withProtocol(protocol)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/consul/api"
+
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
@@ -32,6 +34,7 @@ type Change struct {
 
 	entry    *entryWrite
 	instance *instanceWrite
+	lists    []listEdit
 
 	// confirm is the function that AWS must say is gone, or no longer tagged for
 	// this service, before the change is made; zero for none.
@@ -70,6 +73,9 @@ type Input struct {
 
 	// KeepExtensions leaves Consul's own Lambda extension in entries.
 	KeepExtensions bool
+
+	// Lists are the entries that are to list our services.
+	Lists []List
 
 	// Federated says that Consul knows several datacenters. They share config
 	// entries, so an entry may be there for another one.
@@ -198,7 +204,8 @@ func (p *planner) wanted(want Want, entry *Entry, ours *Instance, foreign bool) 
 	}
 
 	var reasons []string
-	written, why := p.entryFor(want, entry)
+	lists, listed := p.listing(want.Service, entry)
+	written, why := p.entryFor(want, entry, listed)
 	if written != nil {
 		change.entry = &entryWrite{entry: written}
 		reasons = append(reasons, why)
@@ -217,7 +224,11 @@ func (p *planner) wanted(want Want, entry *Entry, ours *Instance, foreign bool) 
 		change.instance = &instanceWrite{instance: instance}
 		reasons = append(reasons, "the service's tags, Meta or address differ")
 	}
-	if change.entry == nil && change.instance == nil {
+	change.lists = lists
+	for _, edit := range lists {
+		reasons = append(reasons, edit.list.String()+" does not list it")
+	}
+	if change.entry == nil && change.instance == nil && len(lists) == 0 {
 		return
 	}
 	if entry == nil && ours == nil {
@@ -259,11 +270,14 @@ func (p *planner) replaces(owner lambda.ARN) (reason string, ok bool) {
 
 // entryFor is the entry to be written, and why; nil if the one there is right.
 // Fields and keys of Meta that others put there stay.
-func (p *planner) entryFor(want Want, entry *Entry) (*Entry, string) {
+func (p *planner) entryFor(want Want, entry *Entry, listed string) (*Entry, string) {
 	meta := want.Function.Meta()
 	meta[lambda.Mark] = "true"
+	if listed != "" {
+		meta[listedIn] = listed
+	}
 	if entry == nil {
-		return newEntry(want.Service).withProtocol(protocolHTTP).withMeta(meta), "it has no service-defaults entry"
+		return newEntry(api.ServiceDefaults, want.Service).withProtocol(protocolHTTP).withMeta(meta), "it has no service-defaults entry"
 	}
 	const timeout = lambda.Prefix + lambda.KeyTimeout
 	if known, ok := entry.Meta[timeout]; ok && want.KeepTimeout {

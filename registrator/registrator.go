@@ -53,7 +53,7 @@ func New(config Config) (*Registrator, error) {
 	return &Registrator{
 		config:  config,
 		source:  source,
-		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter},
+		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter, lists: config.Lists},
 		metrics: metrics,
 		lock:    &lock{client: config.Consul, node: config.NodeName, areas: source.areaNames, logger: config.Logger},
 		said:    map[string]bool{},
@@ -99,7 +99,7 @@ func (r *Registrator) syncLocked(ctx context.Context) (Result, error) {
 	if !read.whole || errors.As(err, &massive) {
 		return result, err
 	}
-	applied, applyErr := r.apply(ctx, plan)
+	applied, applyErr := r.apply(ctx, plan, read.lists)
 	result.Applied = applied
 	if read.reregister && applyErr == nil {
 		r.registered = read.at
@@ -113,6 +113,7 @@ type reading struct {
 	whole      bool // Consul was read, and of AWS at least one account and region
 	functions  int
 	reregister bool
+	lists      map[entryKey]listEntry
 }
 
 // plan reads AWS and Consul and makes the plan that would be carried out.
@@ -134,7 +135,8 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 	if err != nil {
 		return Plan{}, read, errors.Join(unread, err)
 	}
-	read.whole = true
+	read.whole, read.lists = true, current.Lists
+	unread = errors.Join(unread, current.Denied)
 	r.sayLocked(slog.LevelWarn, listing.Notes, current.Notes, desired.Warnings)
 	r.sayLocked(slog.LevelInfo, current.Hints)
 	read.reregister = current.CatalogHidden && read.at.Sub(r.registered) >= reregisterEvery
@@ -142,6 +144,7 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 		Current:    current,
 		Desired:    desired,
 		Scope:      listing.Scope,
+		Lists:      r.config.Lists,
 		Federated:  place.federated,
 		Adopt:      r.config.Adopt,
 		Reregister: read.reregister,
@@ -165,8 +168,8 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 
 // apply carries out the plan. It goes on after a change that failed, and ends
 // between two writes when ctx is done.
-func (r *Registrator) apply(ctx context.Context, plan Plan) (int, error) {
-	failures := r.catalog.apply(ctx, plan.Changes)
+func (r *Registrator) apply(ctx context.Context, plan Plan, lists map[entryKey]listEntry) (int, error) {
+	failures := r.catalog.apply(ctx, plan.Changes, lists)
 	applied := 0
 	for i, change := range plan.Changes {
 		switch {

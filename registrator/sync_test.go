@@ -61,6 +61,11 @@ func newMesh(t *testing.T, server *testmesh.Consul) *mesh {
 	if _, err := m.consul.KV().DeleteTree("lambdamesh/", nil); err != nil {
 		t.Fatal(err)
 	}
+	for kind, name := range map[string]string{api.TerminatingGateway: "gw", api.ExportedServices: "default"} {
+		if _, err := m.consul.ConfigEntries().Delete(kind, name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, node := range []string{"lambdas", "web1"} {
 		if _, err := m.consul.Catalog().Deregister(&api.CatalogDeregistration{Node: node}, nil); err != nil {
 			t.Fatal(err)

@@ -25,12 +25,14 @@ func (p *planner) unwanted(entry *Entry, ours *Instance) {
 	change := Change{
 		Kind: KindDelete, Service: entry.Name, confirm: arn,
 		Reason: fmt.Sprintf("%s is not tagged for it any more", arn),
+		lists:  p.unlisting(entry.Name, entry),
 	}
-	// With several datacenters the entry is shared, and it may be another's.
+	// With several datacenters entries are shared, and may be another's.
 	if elsewhere := p.Desired.Elsewhere[arn.Unqualified()]; elsewhere && p.Federated {
 		if ours == nil || !ours.marked() {
 			return
 		}
+		change.lists = nil
 		change.Reason = fmt.Sprintf("%s is tagged for another datacenter; the service-defaults entry stays", arn)
 	} else if entry = entry.withoutExtension(arn); entry.madeForUs() {
 		change.entry = &entryWrite{entry: entry, delete: true}

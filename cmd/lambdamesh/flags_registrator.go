@@ -25,6 +25,8 @@ type registratorFlags struct {
 	adopt          bool
 	force          bool
 	keepExtensions bool
+	gateways       []string
+	exports        []string
 }
 
 func (f *registratorFlags) declare(flags *pflag.FlagSet) {
@@ -39,6 +41,8 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.timeouts, "timeouts", true, "read each function's timeout into its Meta")
 	flags.Float64Var(&f.awsRate, "aws-rate", registrator.DefaultAWSRate, "Lambda control-plane requests per second, bursts of five times that")
 	flags.BoolVar(&f.adopt, "adopt", false, "take over hand-written Meta with the same ARN")
+	flags.StringSliceVar(&f.gateways, "terminating-gateway", nil, "keep the entry of this terminating gateway listing the functions' services; may be repeated")
+	flags.StringSliceVar(&f.exports, "export-to", nil, "keep exported-services listing the functions' services for this `PARTITION` or peer:NAME; may be repeated")
 	flags.BoolVar(&f.keepExtensions, "keep-envoy-extensions", false, "leave the Envoy extension builtin/aws/lambda in entries adopted from Consul's own registrator")
 	flags.BoolVar(&f.force, "force", false, "go past --max-delete-ratio")
 }
@@ -50,6 +54,13 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 	})
 	if err != nil {
 		return nil, err
+	}
+	var lists []registrator.List
+	for _, name := range f.gateways {
+		lists = append(lists, registrator.GatewayList(name))
+	}
+	for _, to := range f.exports {
+		lists = append(lists, registrator.ExportList(to))
 	}
 	return registrator.New(registrator.Config{
 		Consul:         client.API,
@@ -63,6 +74,7 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 		NoTimeouts:     !f.timeouts,
 		Adopt:          f.adopt,
 		KeepExtensions: f.keepExtensions,
+		Lists:          lists,
 		Logger:         log,
 		Registerer:     metrics,
 	})
