@@ -43,6 +43,9 @@ func TestConsul(t *testing.T) {
 		"LockLostWhileWriting":            testLockLostWhileWriting,
 		"Listing":                         testListing,
 		"ListChangedMeanwhile":            testListChangedMeanwhile,
+		"ConsulInTrouble":                 testConsulInTrouble,
+		"ListingThatLags":                 testListingThatLags,
+		"EndInMidSync":                    testEndInMidSync,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})
 }

@@ -13,8 +13,8 @@ import (
 
 func TestParseRole(t *testing.T) {
 	for text, want := range map[string]Role{
-		"arn:aws:iam::210987654321:role/reader":            {ARN: "arn:aws:iam::210987654321:role/reader"},
-		"arn:aws-cn:iam::210987654321:role/a/b, ext:id/1 ": {ARN: "arn:aws-cn:iam::210987654321:role/a/b", ExternalID: "ext:id/1"},
+		"arn:aws:iam::210987654321:role/reader":          {ARN: "arn:aws:iam::210987654321:role/reader"},
+		"arn:aws-cn:iam::210987654321:role/a/b,ext:id/1": {ARN: "arn:aws-cn:iam::210987654321:role/a/b", ExternalID: "ext:id/1"},
 	} {
 		if got, err := ParseRole(text); err != nil || got != want {
 			t.Errorf("%s: %+v, error %v", text, got, err)
