@@ -16,10 +16,11 @@ type model struct {
 	entries   map[string]*Entry
 	instances map[string][]Instance
 	others    map[string]bool
+	lists     map[entryKey]listEntry
 }
 
 func (m model) current(hidden bool) Current {
-	c := Current{Entries: maps.Clone(m.entries), Instances: maps.Clone(m.instances), OnOtherNodes: m.others, CatalogHidden: hidden}
+	c := Current{Entries: maps.Clone(m.entries), Instances: maps.Clone(m.instances), OnOtherNodes: m.others, CatalogHidden: hidden, Lists: maps.Clone(m.lists)}
 	if hidden {
 		c.Instances, c.OnOtherNodes = nil, map[string]bool{}
 	}
@@ -30,6 +31,15 @@ func (m model) current(hidden bool) Current {
 // folded name and id.
 func (m model) carryOut(plan Plan) {
 	for _, change := range plan.Changes {
+		for _, edit := range change.lists {
+			there := m.lists[edit.list.key()]
+			if edit.remove {
+				there.lines = edit.list.remove(there.lines, change.Service)
+			} else {
+				there.lines = edit.list.add(there.lines, change.Service)
+			}
+			m.lists[edit.list.key()] = there
+		}
 		if w := change.entry; w != nil {
 			if w.delete {
 				delete(m.entries, fold(w.entry.Name))
@@ -53,7 +63,16 @@ func (m model) carryOut(plan Plan) {
 
 // drawModel draws a Consul in which anybody may have written anything.
 func drawModel(t *rapid.T) model {
-	m := model{entries: map[string]*Entry{}, instances: map[string][]Instance{}, others: map[string]bool{}}
+	m := model{entries: map[string]*Entry{}, instances: map[string][]Instance{}, others: map[string]bool{}, lists: map[entryKey]listEntry{}}
+	for _, list := range modelLists {
+		there := listEntry{entry: newEntry(list.kind, list.name)}
+		for _, name := range []string{"a", "b", "c", "somebodys"} {
+			if rapid.IntRange(0, 2).Draw(t, list.String()+" lists "+name) == 0 {
+				there.lines = list.add(there.lines, name)
+			}
+		}
+		m.lists[list.key()] = there
+	}
 	for _, name := range []string{"a", "a-x", "b", "c"} {
 		if rapid.Bool().Draw(t, "entry of "+name) {
 			e := newEntry("service-defaults", name)
@@ -70,6 +89,14 @@ func drawModel(t *rapid.T) model {
 			}
 			if rapid.Bool().Draw(t, "more Meta") {
 				meta["team"] = "a"
+			}
+			if rapid.Bool().Draw(t, "line of ours") {
+				meta[listedIn] = modelLists[0].String()
+			}
+			if rapid.IntRange(0, 3).Draw(t, "extension") == 0 {
+				arn, _ := lambda.ParseARN(drawARN(t, name))
+				e = e.clone()
+				e.set("EnvoyExtensions", lambdaExtensions(arn))
 			}
 			if rapid.Bool().Draw(t, "more fields") {
 				e = e.clone()
@@ -96,6 +123,9 @@ func drawModel(t *rapid.T) model {
 	}
 	return m
 }
+
+// modelLists are the lists that the model has.
+var modelLists = []List{GatewayList("gw"), ExportList("peer:east")}
 
 func drawARN(t *rapid.T, name string) string {
 	return rapid.SampledFrom([]string{
@@ -124,11 +154,13 @@ func TestPlanModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := drawModel(t)
 		functions := drawFunctions(t)
+		keep := rapid.Bool().Draw(t, "keep extensions")
 		hidden := rapid.IntRange(0, 3).Draw(t, "hidden") == 0
 		input := func(reregister bool) Input {
 			return Input{
 				Current: m.current(hidden), Desired: desire(functions, "dc1"), Reregister: reregister,
 				Scope: Scope{{Account: ourAccount, Region: "us-east-1"}: true},
+				Lists: modelLists, KeepExtensions: keep,
 				Adopt: rapid.Bool().Draw(t, "adopt"), Federated: rapid.Bool().Draw(t, "federated"),
 			}
 		}
@@ -163,7 +195,7 @@ func checkChange(t *rapid.T, m model, in Input, change Change) {
 		if entry != nil && w.entry.ModifyIndex != 5 || entry == nil && w.entry.ModifyIndex != 0 {
 			t.Fatalf("%s: CAS on index %d", change.Service, w.entry.ModifyIndex)
 		}
-		if w.delete && (!entry.marked() || !inScope(entry.arn()) || !entry.madeForUs()) {
+		if w.delete && (!entry.marked() || !inScope(entry.arn()) || !entry.withoutExtension(entry.arn()).madeForUs()) {
 			t.Fatalf("%s: an entry that is not ours is deleted", change.Service)
 		}
 		if entry != nil && !w.delete && (entry.Meta["team"] != w.entry.Meta["team"] || string(entry.fields["ExternalSNI"]) != string(w.entry.fields["ExternalSNI"])) {
@@ -182,13 +214,23 @@ func checkChange(t *rapid.T, m model, in Input, change Change) {
 			t.Fatalf("%s: a service that is not ours is replaced", change.Service)
 		}
 	}
+	for _, edit := range change.lists {
+		listed := entry.listed()
+		if edit.remove && (change.Kind != KindDelete || !slices.Contains(listed, edit.list.String())) {
+			t.Fatalf("%s: a line in %s that is not ours is taken out", change.Service, edit.list)
+		}
+		if !edit.remove && (change.entry == nil && !slices.Contains(listed, edit.list.String()) ||
+			change.entry != nil && !slices.Contains(change.entry.entry.listed(), edit.list.String())) {
+			t.Fatalf("%s: nothing says that the line in %s is ours", change.Service, edit.list)
+		}
+	}
 	if change.Kind == KindDelete && !inScope(change.confirm) {
 		t.Fatalf("%s: the deletion has nothing to be confirmed", change.Service)
 	}
 	if change.Kind == KindConflict && (change.entry != nil || change.instance != nil) {
 		t.Fatalf("%s: a conflict writes", change.Service)
 	}
-	if change.Kind != KindConflict && change.entry == nil && change.instance == nil {
+	if change.Kind != KindConflict && change.entry == nil && change.instance == nil && len(change.lists) == 0 {
 		t.Fatalf("%s: %s does nothing", change.Service, change.Kind)
 	}
 }
