@@ -36,6 +36,7 @@ func TestConsul(t *testing.T) {
 		"TwoFunctionsOneService":          testTwoFunctionsOneService,
 		"TwoRegistratorsTwoAccounts":      testTwoRegistratorsTwoAccounts,
 		"Transactions":                    testTransactions,
+		"TransactionTooLarge":             testTransactionTooLarge,
 		"RefusedOperation":                testRefusedOperation,
 		"ServiceChangedBeforeRemoval":     testServiceChangedBeforeRemoval,
 		"AdoptionFromConsulsRegistrator":  testAdoptionFromConsulsRegistrator,

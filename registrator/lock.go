@@ -27,6 +27,10 @@ const (
 	// that a waiting replica takes to end.
 	lockWait = 2 * time.Second
 
+	// lockGrace bounds what is waited for at the end: the client's lock knows no
+	// context, and a Consul that does not answer would hold the process back.
+	lockGrace = 2 * lockWait
+
 	// identityWait bounds the question whose account this is: without an answer the
 	// registrator works as it does without a lock.
 	identityWait = 10 * time.Second
@@ -137,10 +141,15 @@ func (l *lock) wait(ctx context.Context) error {
 	}()
 	waiting := time.NewTimer(lockWait)
 	defer waiting.Stop()
+	ended, grace := ctx.Done(), (<-chan time.Time)(nil)
 	for {
 		select {
 		case <-waiting.C:
 			l.logger.Info("another replica holds the lock; this one waits", "key", l.options.Key)
+		case <-ended:
+			ended, grace = nil, time.After(lockGrace)
+		case <-grace: // Consul does not answer; with the process its session ends
+			return context.Cause(ctx)
 		case got := <-done:
 			switch {
 			case got.err != nil && isForbidden(got.err):
@@ -163,10 +172,18 @@ func (l *lock) release() {
 	if l.held == nil {
 		return
 	}
-	if err := l.held.Unlock(); err != nil {
+	held, done := l.held, make(chan error, 1)
+	l.held, l.lost = nil, nil
+	go func() { done <- held.Unlock() }()
+	var err error
+	select {
+	case err = <-done:
+	case <-time.After(lockGrace):
+		err = errors.New("Consul does not answer")
+	}
+	if err != nil {
 		l.logger.Warn("the lock could not be given back; it runs out by itself", "error", err)
 	}
-	l.held, l.lost = nil, nil
 }
 
 // isForbidden reads the text, since the client's lock wraps no error.

@@ -11,7 +11,8 @@ import (
 )
 
 // txnOperations is how many services one transaction writes: what Consul advises,
-// half of the most that it takes.
+// half of the most that it takes. It takes 512 KiB at most, too, which only services
+// that others put much into can fill; such a transaction is halved.
 const txnOperations = 64
 
 // opError is what Consul says of one operation of a transaction, which is none of
@@ -42,6 +43,11 @@ func (c catalog) writeBatch(ctx context.Context, w *work, batch []int) {
 			return
 		}
 		refused, err := c.transact(ctx, w, batch)
+		if half := len(batch) / 2; half > 0 && isTooLarge(err) {
+			c.writeBatch(ctx, w, batch[:half])
+			c.writeBatch(ctx, w, batch[half:])
+			return
+		}
 		if err != nil {
 			failAll(fmt.Errorf("writing services of node %s: %w", c.node, err))
 			return
@@ -130,7 +136,11 @@ func (c catalog) makeNode(ctx context.Context) error {
 	return nil
 }
 
-// What Consul 1.22.5 says of an operation, in words alone.
+// What Consul 1.22.5 says in words alone; the client keeps no status of a
+// transaction that was refused as a whole.
+
+func isTooLarge(err error) bool { return err != nil && strings.Contains(err.Error(), "too large") }
+
 func isMissingNode(e *api.TxnError) bool {
 	return strings.Contains(strings.ToLower(e.What), "missing node")
 }

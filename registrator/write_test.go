@@ -89,6 +89,32 @@ func testRefusedOperation(t *testing.T, m *mesh) {
 	}
 }
 
+// Services into which others put more than one transaction takes go by smaller ones.
+func testTransactionTooLarge(t *testing.T, m *mesh) {
+	r, w := m.wired(nil)
+	for i := range 64 {
+		m.aws.Put(fmt.Sprintf("f%02d", i), Enabled())
+	}
+	m.sync(r)
+	meta := map[string]string{}
+	for i := range 20 {
+		meta[fmt.Sprintf("team-%d", i)] = strings.Repeat("x", 512)
+	}
+	for i := range 64 {
+		m.register(&api.AgentService{Service: fmt.Sprintf("f%02d", i), Tags: []string{lambda.Mark}, Meta: meta})
+	}
+	w.written()
+	if result := m.sync(r); result.Applied != 64 {
+		t.Errorf("%d changes", result.Applied)
+	}
+	if diff := cmp.Diff([]string{"PUT /v1/txn", "PUT /v1/txn", "PUT /v1/txn"}, w.written()); diff != "" {
+		t.Error(diff)
+	}
+	if got := m.services("f63")[0].ServiceMeta; got["team-19"] != meta["team-19"] || got["lambda-arn"] != m.aws.ARN("f63").String() {
+		t.Errorf("Meta %v", got)
+	}
+}
+
 // A service that somebody changed since it was read is not deregistered.
 func testServiceChangedBeforeRemoval(t *testing.T, m *mesh) {
 	r, w := m.wired(nil)
