@@ -10,9 +10,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 	. "github.com/lambdamesh/lambdamesh/registrator"
 )
 
@@ -146,4 +148,51 @@ func testEndInMidSync(t *testing.T, m *mesh) {
 		t.Errorf("%d changes", result.Applied)
 	}
 	m.expect(m.sync(r).Plan)
+}
+
+// A server that restarts, and with it the leader, costs failed runs and nothing
+// else: the lock is still held, and what changed meanwhile is caught up on.
+func testConsulRestarts(t *testing.T, m *mesh) {
+	r := m.registrator(func(c *Config) { c.SyncInterval = 100 * time.Millisecond })
+	m.aws.Put("f", Enabled())
+	m.aws.Put("gone", Enabled())
+	m.run(r)
+	there := func(name string) {
+		t.Helper()
+		eventually(t, func() error {
+			if services, _, err := m.consul.Catalog().Service(name, "", nil); err != nil || len(services) != 1 {
+				return fmt.Errorf("%d services %s, error %w", len(services), name, err)
+			}
+			return nil
+		})
+	}
+	there("f")
+	there("gone")
+	before := m.locks()
+	if err := m.server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	m.aws.Put("new", Enabled())
+	m.aws.Delete("gone")
+	eventually(t, func() error {
+		if r.Status().Error == "" {
+			return errors.New("no run has failed")
+		}
+		return nil
+	})
+	if err := m.server.Start(testmesh.Context(t)); err != nil {
+		t.Fatal(err)
+	}
+	there("new")
+	eventually(t, func() error {
+		if status := r.Status(); status.Error != "" {
+			return errors.New(status.Error)
+		}
+		return nil
+	})
+	m.whole("f", m.aws.ARN("f"))
+	m.gone("gone")
+	if diff := cmp.Diff(before, m.locks()); diff != "" {
+		t.Errorf("the lock changed hands:\n%s", diff)
+	}
 }
