@@ -47,9 +47,9 @@ func (s *Server) limits() []grpc.ServerOption {
 		grpc.StreamInterceptor(s.awaitFirst),
 		grpc.MaxRecvMsgSize(s.cfg.MaxMessageSize),
 		grpc.MaxConcurrentStreams(maxStreams),
-		// An Envoy sends little and is sent much, rarely: its connection holds a buffer
-		// for writing only while it writes.
-		grpc.ReadBufferSize(4 << 10), grpc.WriteBufferSize(128 << 10), grpc.SharedWriteBuffer(true),
+		// An Envoy sends little and is sent much, rarely (grpc-go holds a buffer for
+		// writing only while it writes).
+		grpc.ReadBufferSize(4 << 10), grpc.WriteBufferSize(128 << 10),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
