@@ -50,6 +50,8 @@ func (s *Server) limits() []grpc.ServerOption {
 		// An Envoy sends little and is sent much, rarely (grpc-go holds a buffer for
 		// writing only while it writes).
 		grpc.ReadBufferSize(4 << 10), grpc.WriteBufferSize(128 << 10),
+		// Windows that are set spare the pings by which grpc-go would find them out.
+		grpc.InitialWindowSize(1 << 20), grpc.InitialConnWindowSize(1 << 20),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
