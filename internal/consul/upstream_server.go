@@ -162,6 +162,8 @@ func (u *Upstream) follow(c *conn) {
 		case state == connectivity.Idle:
 			began = time.Now()
 			c.grpc.Connect()
+			c.wait(state, connectPause) // it may have come and gone by now, unseen
+			continue
 		}
 		c.grpc.WaitForStateChange(context.Background(), state) // closing is a change
 	}
