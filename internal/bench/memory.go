@@ -72,7 +72,7 @@ func (s *stage) startIdle(ctx context.Context) (c *testmesh.Consul, upstream str
 }
 
 // perProxy connects the proxies and says what each adds.
-func (s *stage) perProxy(ctx context.Context, l *testmesh.Lambdamesh, how string, limit float64, client *tls.Config) error {
+func (s *stage) perProxy(ctx context.Context, l *measured, how string, limit float64, client *tls.Config) error {
 	cfg := idleFleet(l.XDSAddr(), client)
 	if err := visit(ctx, cfg, connecting); err != nil {
 		return err

@@ -13,7 +13,8 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
-// prepare builds lambdamesh as a release is built, and finds what else is needed.
+// prepare builds lambdamesh as a release is built, but for the profiler, and finds what
+// else is needed.
 func (b *bench) prepare(ctx context.Context) error {
 	if err := raiseFileLimit(); err != nil {
 		return err
@@ -33,18 +34,16 @@ func (b *bench) prepare(ctx context.Context) error {
 		return err
 	}
 	b.lambdamesh = filepath.Join(b.dir, "lambdamesh")
-	args := []string{"build", "-o", b.lambdamesh}
+	overlay, err := b.overlay(root)
+	if err != nil {
+		return err
+	}
 	if b.profiles != "" {
-		overlay, err := b.overlay(root)
-		if err != nil {
-			return err
-		}
 		if err := os.MkdirAll(b.profiles, 0o755); err != nil {
 			return err
 		}
-		args = append(args, "-overlay", overlay)
 	}
-	build := exec.CommandContext(ctx, "go", append(args, "./cmd/lambdamesh")...)
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.lambdamesh, "-overlay", overlay, "./cmd/lambdamesh")
 	build.Dir = root
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building lambdamesh: %w\n%s", err, text)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-
-	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
 // resident is what a process holds when it does nothing.
@@ -16,33 +14,29 @@ type resident struct {
 	goroutines float64
 }
 
-// collections is how many garbage collections must have passed at least: buffers in
-// pools survive the first, and memory is given back some time after each.
-const collections = 3
+// collections is how many garbage collections there must be at least: buffers in pools
+// survive the first, and each halves the stacks that have become too large.
+const collections = 4
 
 // settle has lambdamesh's garbage collected until that frees next to nothing more, and
-// returns what it then holds. Go collects when garbage has piled up, so some is made:
-// an answer about all proxies, as often as needed.
-func settle(ctx context.Context, l *testmesh.Lambdamesh) (resident, error) {
+// returns what it then holds.
+func settle(ctx context.Context, l *measured) (resident, error) {
 	least := resident{bytes: math.Inf(1), live: math.Inf(1), stacks: math.Inf(1), goroutines: math.Inf(1)}
-	before, done, seen := math.Inf(1), 0, -1.0
-	for {
+	for done := 1; ; done++ {
+		if err := l.collect(ctx); err != nil {
+			return least, fmt.Errorf("collecting lambdamesh's garbage: %w", err)
+		}
 		m, err := l.Metrics(ctx)
 		if err != nil {
 			return least, fmt.Errorf("reading lambdamesh's metrics: %w", err)
 		}
-		if n := m["go_gc_duration_seconds_count"]; n != seen {
-			if done >= collections && least.bytes > before*0.99 {
-				return least, nil
-			}
-			before, seen, done = least.bytes, n, done+1
-		}
+		before := least.bytes
 		least.bytes = min(least.bytes, m["go_memstats_heap_inuse_bytes"]+m["go_memstats_stack_inuse_bytes"])
 		least.live = min(least.live, m["go_memstats_heap_alloc_bytes"])
 		least.stacks = min(least.stacks, m["go_memstats_stack_inuse_bytes"])
 		least.goroutines = min(least.goroutines, m["go_goroutines"])
-		if _, err := l.Admin(ctx, "/api/v1/state"); err != nil {
-			return least, fmt.Errorf("reading lambdamesh's state: %w", err)
+		if done >= collections && least.bytes > before*0.99 {
+			return least, nil
 		}
 	}
 }

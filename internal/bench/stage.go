@@ -122,7 +122,7 @@ func (s *stage) startRelay(ctx context.Context, target string) (addr string, err
 // startLambdamesh starts lambdamesh between Envoys and the upstream, with its
 // defaults, but for what the process takes in a second: a fleet of proxies that all
 // begin at once is not what that bound is for.
-func (s *stage) startLambdamesh(ctx context.Context, c *testmesh.Consul, upstream string, args ...string) (*testmesh.Lambdamesh, error) {
+func (s *stage) startLambdamesh(ctx context.Context, c *testmesh.Consul, upstream string, args ...string) (*measured, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	port, err := s.ports.Get()
@@ -144,5 +144,5 @@ func (s *stage) startLambdamesh(ctx context.Context, c *testmesh.Consul, upstrea
 		prefix := filepath.Join(s.profiles, fmt.Sprintf("%s-%d", filepath.Base(s.dir), l.Pid()))
 		profiling.Go(func() { keepProfiles(profiles, prefix) })
 	}
-	return l, nil
+	return &measured{l, profiles}, nil
 }

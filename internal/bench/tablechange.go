@@ -12,7 +12,6 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/bench/frames"
 	"github.com/lambdamesh/lambdamesh/internal/bench/report"
 	"github.com/lambdamesh/lambdamesh/internal/bench/simenvoy"
-	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
 // tableChange measures how long it takes from Meta's being written to the last of
@@ -40,7 +39,7 @@ type gatewaysConfig struct{ proxies, functions, table int }
 type gateways struct {
 	gatewaysConfig
 	catalog    *catalog
-	lambdamesh *testmesh.Lambdamesh
+	lambdamesh *measured
 	fleet      *simenvoy.Fleet
 	arrivals   arrivals
 	tally      tally
