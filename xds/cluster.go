@@ -11,15 +11,19 @@ const localApp = "local_app"
 // cluster is a cluster of Consul's that is patched, or might be with another
 // Patcher or other endpoints.
 type cluster struct {
-	consul  kept   // Consul's form
-	version string // and its version
-	watch   string // the endpoints resource it depends on; empty: none
+	consul  kept // Consul's form
+	version word // and its version
+	watch   word // the endpoints resource it depends on; empty: none
 
-	patch *Patch // what stands in its place now; nil: Consul's form
-	final final  // what Envoy is to have
-	taken final  // the last form of ours that Envoy took; its form is nil for none
+	final final // what Envoy is to have
+	taken final // the last form of ours that Envoy took; its form is nil for none
 
+	patched  bool // a patch stands in its place now; else Consul's form
+	transit  bool // see Patch.Transit
 	standsIn bool // final stands in for a form in quarantine, or that the Patcher failed to make
+
+	service word   // see Patch.Service
+	path    string // see Patch.Path
 
 	// quarantine are the forms of ours that Envoy refused, by hash.
 	quarantine map[string]bool
@@ -27,16 +31,21 @@ type cluster struct {
 
 // final is the form in which Envoy is to have a cluster.
 type final struct {
-	version string
+	version word
 	form    *form // nil: Consul's own
 }
 
+// in is a form of ours, with the version that it has in this cluster's place.
+func (c *cluster) in(made *form) final {
+	return final{newWord(patchedVersion(c.version.String(), made.hash)), made}
+}
+
 // finally is the cluster of Consul's in its final form.
-func (c *cluster) finally(name string) resource {
+func (c *cluster) finally(name word) resource {
 	if c.final.form == nil {
 		return c.consul.resource()
 	}
-	return newResource(name, c.final.version, c.final.form.body)
+	return newResource(name.String(), c.final.version.String(), c.final.form.body)
 }
 
 // onClusters takes clusters of Consul's.
@@ -111,7 +120,7 @@ func (s *session) release() {
 func (s *session) judge(k *known, res *resource, news bool) {
 	verdict, made, ok := s.ask(k, res)
 	c := k.cluster
-	if ok && verdict == (Verdict{}) && (c == nil || c.patch == nil) {
+	if ok && verdict == (Verdict{}) && (c == nil || !c.patched) {
 		s.dropCluster(k)
 		return
 	}
@@ -122,16 +131,16 @@ func (s *session) judge(k *known, res *resource, news bool) {
 	if news && !c.consul.is(res.raw()) {
 		c.consul = s.keeper.keep(res.raw())
 	}
-	c.version = res.version
+	c.version = k.told.to(res.version)
 	if !ok {
 		s.setPatch(c, nil)
 		s.standIn(k)
-		s.rewatch(k, c.watch)
+		s.rewatch(k, c.watch.String())
 		return
 	}
 	if !verdict.Linger {
 		delete(s.lingering, k)
-	} else if c.patch != nil && s.lingers(k) {
+	} else if c.patched && s.lingers(k) {
 		return
 	}
 	s.set(k, verdict.Patch, made)
@@ -158,7 +167,7 @@ func (s *session) set(k *known, patch *Patch, made *form) {
 	c.standsIn = false
 	c.final = final{version: c.version}
 	if patch != nil {
-		c.final = final{patchedVersion(c.version, made.hash), made}
+		c.final = c.in(made)
 		if c.quarantine[made.hash] {
 			s.standIn(k)
 			return
@@ -167,17 +176,21 @@ func (s *session) set(k *known, patch *Patch, made *form) {
 	// A form that is another now ends the quarantine.
 	c.quarantine = nil
 	t := s.typed(typeCluster)
-	if r, ok := t.rejected[k.name]; ok && (r.version == "" || isPatched(r.version)) {
-		delete(t.rejected, k.name)
+	if r, ok := t.rejected[k.name.String()]; ok && r.ours() {
+		delete(t.rejected, k.name.String())
 	}
 }
 
+// setPatch notes which patch stands in a cluster's place; nil for none. Of it only what
+// is needed later is kept.
 func (s *session) setPatch(c *cluster, patch *Patch) {
-	if c.patch != nil {
+	if c.patched {
 		s.patched--
 	}
-	if c.patch = patch; patch != nil {
+	c.patched, c.transit, c.service, c.path = false, false, word{}, ""
+	if patch != nil {
 		s.patched++
+		c.patched, c.transit, c.service, c.path = true, patch.Transit, c.service.to(patch.Service), patch.Path
 	}
 }
 
@@ -193,15 +206,14 @@ func (s *session) deliverClusters(resp *response) {
 		if k == nil {
 			k = s.know(t, res.name)
 		}
-		version := res.version
-		if k.cluster != nil {
-			version = k.cluster.final.version
-		}
-		if k.has && k.version == version {
+		if c := k.cluster; c == nil {
+			if k.has && k.version.String() == res.version {
+				continue
+			}
+		} else if k.has && k.version == c.final.version {
 			continue
-		}
-		if version != res.version {
-			*res = k.cluster.finally(k.name)
+		} else if c.final.version != c.version {
+			*res = c.finally(k.name)
 		}
 		res.known = k
 		left.resources = append(left.resources, *res)
@@ -227,7 +239,7 @@ func (s *session) pushClusters() {
 		}
 		res := c.consul.resource()
 		s.judge(k, &res, false)
-		if c = k.cluster; c == nil || !k.has || c.final.form == nil && !isPatched(k.version) {
+		if c = k.cluster; c == nil || !k.has || c.final.form == nil && !isPatched(k.version.String()) {
 			continue // Consul's alone to send
 		}
 		if t.lacks(k, c.final.version) {

@@ -27,7 +27,7 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	for _, r := range p.sent {
 		switch c := r.cluster; {
 		case !r.ours():
-		case names(text, r.name):
+		case names(text, r.name.String()):
 			named = append(named, r)
 		case c != nil && c.standsIn && c.final.version == r.version:
 			standIns = append(standIns, r) // the last to be suspected
@@ -50,12 +50,12 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 		if !certain && len(named) > 1 {
 			s.suspects[r.known] = true
 		}
-		t.rejected[r.name] = rejection{version: r.version, text: safeText(text)}
+		t.rejected[r.name.String()] = rejection{version: r.version, text: safeText(text)}
 		if c := r.cluster; c != nil {
 			if c.quarantine == nil {
 				c.quarantine = map[string]bool{}
 			}
-			c.quarantine[patchHash(r.version)] = true
+			c.quarantine[patchHash(r.version.String())] = true
 		}
 	}
 	if p.upstream == "" || p.generation != s.generation || !s.attached {
@@ -90,7 +90,7 @@ func (s *session) probe() bool {
 	delete(s.suspects, k)
 	if k.cluster != nil {
 		k.cluster.quarantine = nil
-		delete(t.rejected, k.name)
+		delete(t.rejected, k.name.String())
 		s.touch(k, causeContain)
 	}
 	return true
@@ -140,8 +140,8 @@ func (s *session) standIn(k *known) {
 	}
 	c.final = final{version: c.version}
 	if res := c.consul.resource(); !isEDS(res.body) {
-		if empty := withoutEndpoints(k.name); empty != nil && !c.quarantine[empty.hash] {
-			c.final = final{patchedVersion(c.version, empty.hash), empty}
+		if empty := withoutEndpoints(k.name.String()); empty != nil && !c.quarantine[empty.hash] {
+			c.final = c.in(empty)
 		}
 	}
 }
@@ -177,15 +177,16 @@ func (s *session) ask(k *known, res *resource) (verdict Verdict, made *form, ok 
 	defer func() {
 		if p := recover(); p != nil {
 			verdict, made, ok = Verdict{}, nil, false
-			failure := fmt.Sprintf("the patch of %s failed: %v", k.name, p)
-			if t := s.typed(typeCluster); t.rejected[k.name].text != failure {
-				t.rejected[k.name] = rejection{text: failure}
+			name := k.name.String()
+			failure := fmt.Sprintf("the patch of %s failed: %v", name, p)
+			if t := s.typed(typeCluster); t.rejected[name].text != failure {
+				t.rejected[name] = rejection{text: failure}
 				s.failures = append(s.failures, failure+"\n"+string(debug.Stack()))
 			}
 		}
 	}()
 	s.asking = k
-	verdict = s.patcher.Cluster(k.name, res.body, s.proxy, s.endpoints)
+	verdict = s.patcher.Cluster(k.name.String(), res.body, s.proxy, s.endpoints)
 	if verdict.Patch != nil {
 		var err error
 		if made, err = s.forms.of(verdict.Patch); err != nil {

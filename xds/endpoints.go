@@ -1,7 +1,6 @@
 package xds
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -13,7 +12,7 @@ import (
 // them. While we hold them, Envoy gets them from this copy alone.
 type heldEndpoints struct {
 	copy     kept
-	version  string
+	version  word
 	told     bool     // Consul has sent it
 	watchers []*known // clusters that depend on it
 }
@@ -41,8 +40,9 @@ func (s *session) onEndpoints(resp *response) {
 
 // copied takes endpoints that we hold.
 func (s *session) copied(h *heldEndpoints, res *resource) {
-	changed := !h.told || h.version != res.version
-	h.copy, h.version, h.told = kept{head: slices.Clone(res.raw())}, res.version, true
+	version := h.version.to(res.version)
+	changed := !h.told || h.version != version
+	h.copy, h.version, h.told = keepAll(res.raw()), version, true
 	if changed {
 		for _, k := range h.watchers {
 			s.touch(k, causeEndpoints)
@@ -62,7 +62,7 @@ func (s *session) endpointsOf(name string) Endpoints {
 	switch {
 	case !k.has:
 		return EndpointsUnknown
-	case isPatched(k.version):
+	case isPatched(k.version.String()):
 		return EndpointsNone
 	}
 	return EndpointsSome
@@ -71,14 +71,14 @@ func (s *session) endpointsOf(name string) Endpoints {
 // rewatch notes on which endpoints a cluster depends now; empty for none.
 func (s *session) rewatch(k *known, name string) {
 	c := k.cluster
-	if c.watch != name {
-		if h := s.held[c.watch]; h != nil {
+	if was := c.watch.String(); was != name {
+		if h := s.held[was]; h != nil {
 			h.watchers = slices.DeleteFunc(h.watchers, func(other *known) bool { return other == k })
 			if len(h.watchers) == 0 {
-				s.unwatched = append(s.unwatched, c.watch)
+				s.unwatched = append(s.unwatched, was)
 			}
 		}
-		c.watch = name
+		c.watch = newWord(name)
 		if h := s.hold(name); h != nil {
 			h.watchers = append(h.watchers, k)
 		}
@@ -140,7 +140,7 @@ func (s *session) need(t *typeState, k *known) {
 
 // owe notes that Envoy may have to be sent endpoints from our copy.
 func (s *session) owe(k *known) {
-	if k != nil && s.held[k.name] != nil {
+	if k != nil && s.held[k.name.String()] != nil {
 		s.owing[k] = true
 	}
 }
@@ -157,7 +157,8 @@ func (s *session) pushEndpoints() {
 	clear(s.owing)
 	out := &response{typeURL: typeEndpoint}
 	for _, k := range owing {
-		if h := s.held[k.name]; h != nil && h.needed() && t.rejected[k.name].version != h.version && t.owed(h, k) {
+		h := s.held[k.name.String()]
+		if h != nil && h.needed() && t.rejected[k.name.String()].version != h.version && t.owed(h, k) {
 			out.resources = append(out.resources, h.copy.resource())
 		}
 	}
@@ -212,7 +213,5 @@ func (s *session) heldNames(url string) []string {
 	}
 	return slices.Collect(maps.Keys(s.held))
 }
-
-func byName(a, b *known) int { return cmp.Compare(a.name, b.name) }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

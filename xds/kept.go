@@ -10,9 +10,14 @@ import (
 // kept is the encoding of a Resource of Consul's, remembered for as long as another
 // form of it may be sent or Consul's own may have to be restored. Most of such a
 // cluster is the proxy's own certificate, its key and the roots, the same in each
-// cluster of a stream (1.22.5: 2.1 of 2.7 kB), so that is remembered once a stream.
-// Never across streams: it is secret.
-type kept struct{ head, shared, tail []byte }
+// cluster of a stream (1.22.5: 2.1 of 2.7 kB), so that is remembered once a stream,
+// and never across streams: it is secret. What stands around it is the same with
+// every proxy that calls the same service, and is in memory once: who comes to it has
+// the same bytes already.
+type kept struct {
+	head, tail word
+	secret     *[]byte // between them; nil for nothing
+}
 
 // Where the text of keys and certificates begins and ends.
 var (
@@ -21,35 +26,51 @@ var (
 )
 
 // keeper remembers what the clusters of one stream share.
-type keeper struct{ last []byte }
+type keeper struct{ last *[]byte }
 
 // keep copies an encoding.
 func (k *keeper) keep(raw []byte) kept {
 	begin, end := bytes.Index(raw, pemBegin), bytes.LastIndex(raw, pemEnd)
 	if begin < 0 || end < begin {
-		return kept{head: bytes.Clone(raw)}
+		return keepAll(raw)
 	}
-	if !bytes.Equal(k.last, raw[begin:end]) {
-		k.last = bytes.Clone(raw[begin:end])
+	if k.last == nil || !bytes.Equal(*k.last, raw[begin:end]) {
+		secret := bytes.Clone(raw[begin:end])
+		k.last = &secret
 	}
-	return kept{head: bytes.Clone(raw[:begin]), shared: k.last, tail: bytes.Clone(raw[end:])}
+	return kept{head: newWord(string(raw[:begin])), secret: k.last, tail: newWord(string(raw[end:]))}
+}
+
+// keepAll copies an encoding in which nothing is secret.
+func keepAll(raw []byte) kept { return kept{head: newWord(string(raw))} }
+
+// parts are the pieces of the encoding.
+func (k kept) parts() (head string, secret []byte, tail string) {
+	if k.secret != nil {
+		secret = *k.secret
+	}
+	return k.head.String(), secret, k.tail.String()
 }
 
 // is reports whether an encoding is the one that was kept.
 func (k kept) is(raw []byte) bool {
-	tail := len(k.head) + len(k.shared)
-	return len(raw) == tail+len(k.tail) && bytes.Equal(raw[:len(k.head)], k.head) &&
-		bytes.Equal(raw[len(k.head):tail], k.shared) && bytes.Equal(raw[tail:], k.tail)
+	head, secret, tail := k.parts()
+	if len(raw) != len(head)+len(secret)+len(tail) {
+		return false
+	}
+	end := len(raw) - len(tail)
+	return string(raw[:len(head)]) == head && bytes.Equal(raw[len(head):end], secret) && string(raw[end:]) == tail
 }
 
 // resource is the Resource that was kept, in memory of its own.
 func (k kept) resource() resource {
-	size := len(k.head) + len(k.shared) + len(k.tail)
+	head, secret, tail := k.parts()
+	size := len(head) + len(secret) + len(tail)
 	field := make([]byte, 0, size+protowire.SizeTag(responseResources)+protowire.SizeBytes(0)+10)
 	field = protowire.AppendTag(field, responseResources, protowire.BytesType)
 	field = protowire.AppendVarint(field, uint64(size))
 	at := len(field)
-	field = append(append(append(field, k.head...), k.shared...), k.tail...)
+	field = append(append(append(field, head...), secret...), tail...)
 	field = slices.Clip(field)
 	words := words{left: 1}
 	res, err := words.resource(field[at:])

@@ -40,17 +40,21 @@ func TestKeptIsWhatCame(t *testing.T) {
 }
 
 // TestKeptOnceAStream: the certificates that all clusters of a stream have are
-// remembered once.
+// remembered once, and what stands around them once in the process.
 func TestKeptOnceAStream(t *testing.T) {
 	var keeper keeper
 	pem := "-----BEGIN CERTIFICATE-----\n" + strings.Repeat("A", 2000) + "\n-----END CERTIFICATE-----\n"
 	a, b := keeper.keep([]byte("one "+pem+" first")), keeper.keep([]byte("two "+pem+" second"))
-	if &a.shared[0] != &b.shared[0] || len(a.head)+len(a.tail) > 100 {
+	if a.secret != b.secret || len(a.head.String())+len(a.tail.String()) > 100 {
 		t.Error("each has certificates of its own")
 	}
 	another := keeper
 	another.last = nil
-	if c := another.keep([]byte("one " + pem)); &c.shared[0] == &a.shared[0] {
-		t.Error("two streams share them")
+	c := another.keep([]byte("one " + pem + " first"))
+	if c.secret == a.secret {
+		t.Error("two streams share the certificates")
+	}
+	if c.head != a.head || c.tail != a.tail {
+		t.Error("two streams do not share what is the same with both")
 	}
 }

@@ -1,15 +1,15 @@
 package xds
 
+import "cmp"
+
 // known is what the session knows of one resource. There is one for each resource
 // of each Envoy: names and versions of everything, and no bytes but of clusters
 // that are patched or might be.
 type known struct {
-	name string
+	name word
 
-	// Envoy's side: for the life of its stream.
-	wanted  bool   // Envoy subscribes to it by name
-	has     bool   // Envoy reported it or was sent it since
-	version string // which one
+	// version is what Envoy reported to have, or was sent since; see has.
+	version word
 
 	// in is the number of the last response that carried it, or took it away; of the
 	// latter only until Envoy has answered.
@@ -17,11 +17,21 @@ type known struct {
 
 	// told is the version that Consul takes Envoy to have once it has been answered,
 	// empty for none, somehow if it only knows that Envoy has one; toldBefore is what it took
-	// it for before that answer. again says that Consul will send the resource whatever
-	// Envoy has, if there is one. For this generation, and of types of which Envoy wants
+	// it for before that answer. For this generation, and of types of which Envoy wants
 	// all.
-	told, toldBefore string
-	again            bool
+	told, toldBefore word
+
+	// Clusters alone.
+	subject word     // what of the Table it depends on; see Patcher.Subject
+	cluster *cluster // nil: it is not patched, and no Table would have it patched
+
+	// Envoy's side: for the life of its stream.
+	wanted bool // Envoy subscribes to it by name
+	has    bool // Envoy reported it or was sent it since
+
+	// again says that Consul will send the resource whatever Envoy has, if there is
+	// one; see told.
+	again bool
 
 	// unanswered says that Consul has sent it in a response that it has no answer to yet.
 	unanswered bool
@@ -33,12 +43,8 @@ type known struct {
 	// repeat says that we made Consul send it once more.
 	repeat bool
 
-	// Clusters alone.
-	subject string   // what of the Table it depends on; see Patcher.Subject
-	cluster *cluster // nil: it is not patched, and no Table would have it patched
-
-	// unread says that Envoy brought it along from an earlier stream and that its form
-	// at Consul has not been seen; asked, that this generation asked for it.
+	// unread says that Envoy brought a cluster along from an earlier stream and that its
+	// form at Consul has not been seen; asked, that this generation asked for it.
 	unread, asked bool
 }
 
@@ -49,7 +55,7 @@ func (k *known) blank() bool {
 
 // sent notes that Envoy is being sent a version, and gives back what it had; empty
 // for nothing.
-func (k *known) sent(version string, in uint64) (before string) {
+func (k *known) sent(version word, in uint64) (before word) {
 	if k.has {
 		before = k.version
 	}
@@ -58,11 +64,11 @@ func (k *known) sent(version string, in uint64) (before string) {
 }
 
 // somehow is the version of what Consul knows Envoy to have in some version.
-const somehow = "?"
+var somehow = newWord("?")
 
 // hear notes what Consul will take Envoy to have when it has been answered.
 func (k *known) hear(version string) {
-	k.told, k.toldBefore, k.again, k.unanswered = version, k.told, false, true
+	k.told, k.toldBefore, k.again, k.unanswered = k.version.to(version), k.told, false, true
 }
 
 // unhear notes that the answer was a refusal.
@@ -73,15 +79,17 @@ func (k *known) unhear() { k.told, k.again = k.toldBefore, true }
 func (k *known) misleads() bool {
 	has := ""
 	if k.has {
-		has = consulsVersion(k.version)
+		has = consulsVersion(k.version.String())
 	}
 	if k.again {
-		return has != "" && k.told == ""
+		return has != "" && k.told == word{}
 	}
-	return has != k.told
+	return has != k.told.String()
 }
 
 // forget notes that Envoy no longer has the resource.
 func (k *known) forget() {
-	k.has, k.version, k.in, k.needs, k.repeat = false, "", 0, false, false
+	k.has, k.version, k.in, k.needs, k.repeat = false, word{}, 0, false, false
 }
+
+func byName(a, b *known) int { return cmp.Compare(a.name.String(), b.name.String()) }

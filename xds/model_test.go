@@ -282,7 +282,7 @@ func (w *world) quiesce() {
 func (s *session) waitsForNext() bool {
 	for _, t := range s.types {
 		for _, r := range t.rejected {
-			if r.version != "" && !isPatched(r.version) {
+			if !r.ours() {
 				return true
 			}
 		}
@@ -354,7 +354,7 @@ func (w *world) check() {
 	same(t, "routes", w.envoy.state[typeRoute], routes)
 	patched := 0
 	for _, k := range w.session.typed(typeCluster).known {
-		if k.cluster != nil && k.cluster.patch != nil {
+		if k.cluster != nil && k.cluster.patched {
 			patched++
 		}
 	}

@@ -24,12 +24,12 @@ type pendingAnswer struct {
 type sentResource struct {
 	*known
 	gone    bool
-	version string
-	before  string // the version that Envoy had; empty: none
+	version word
+	before  word // the version that Envoy had; empty: none
 }
 
 // ours reports whether it is in a form of ours.
-func (r sentResource) ours() bool { return !r.gone && isPatched(r.version) }
+func (r sentResource) ours() bool { return !r.gone && isPatched(r.version.String()) }
 
 // last reports whether no later response carried the resource, or took it away.
 func (p *pendingAnswer) last(r *sentResource) bool { return r.in == p.number }
@@ -54,7 +54,8 @@ func (s *session) forward(resp *response, upstream string, why cause) {
 		if k == nil {
 			k = s.know(t, res.name)
 		}
-		p.sent = append(p.sent, sentResource{known: k, version: res.version, before: k.sent(res.version, p.number)})
+		version := k.told.to(res.version)
+		p.sent = append(p.sent, sentResource{known: k, version: version, before: k.sent(version, p.number)})
 	}
 	for _, name := range resp.removed {
 		k := s.know(t, name)
@@ -142,8 +143,8 @@ func (s *session) mislead(t *typeState, k *known) {
 // taken notes that Envoy took a resource.
 func (s *session) taken(t *typeState, r *sentResource) {
 	version := r.version
-	if t.rejected[r.name].version == version {
-		delete(t.rejected, r.name)
+	if t.rejected[r.name.String()].version == version {
+		delete(t.rejected, r.name.String())
 	}
 	if c := r.cluster; c != nil && r.ours() && c.final.version == version {
 		c.taken = c.final
@@ -164,20 +165,20 @@ func (s *session) refused(t *typeState, p *pendingAnswer, r *sentResource, refus
 // restore notes that Envoy still has what it had of a resource: it refused the last
 // response that carried it, and a response is refused as a whole.
 func (s *session) restore(t *typeState, p *pendingAnswer, r *sentResource, refusal *status.Status) {
-	r.has, r.known.version = r.before != "", r.before
+	r.has, r.known.version = r.before != word{}, r.before
 	if r.gone && p.url == typeCluster {
 		s.unread(r.known) // it was forgotten when Consul removed it
 	}
 	if !t.wildcard && !r.gone {
 		s.need(t, r.known)
-		if (p.upstream == "" || p.generation != s.generation) && !s.holds(p.url, r.name) {
+		if (p.upstream == "" || p.generation != s.generation) && !s.holds(p.url, r.name.String()) {
 			// We have no copy, and Consul does not know of the refusal.
-			t.anew = append(t.anew, r.name)
+			t.anew = append(t.anew, r.name.String())
 			return
 		}
 	}
-	if p.upstream == "" && !isPatched(r.version) {
-		t.rejected[r.name] = rejection{version: r.version, text: safeText(refusal.GetMessage())}
+	if p.upstream == "" && !r.ours() {
+		t.rejected[r.name.String()] = rejection{version: r.version, text: safeText(refusal.GetMessage())}
 	}
 }
 
@@ -210,7 +211,11 @@ func (s *session) noteParents(resp *response) {
 		}
 	case typeListener:
 		for _, res := range resp.resources {
-			s.ways[res.name] = s.serverNames(res.body)
+			if names := s.serverNames(res.body); len(names) > 0 {
+				s.ways[res.name] = names
+			} else {
+				delete(s.ways, res.name)
+			}
 		}
 		for _, name := range resp.removed {
 			delete(s.ways, name)

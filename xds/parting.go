@@ -29,7 +29,7 @@ func (s *session) parts(resp *response) bool {
 
 func (s *session) transits(cluster string) bool {
 	k := s.typed(typeCluster).known[cluster]
-	return k != nil && k.cluster != nil && k.cluster.patch != nil && k.cluster.patch.Transit
+	return k != nil && k.cluster != nil && k.cluster.transit
 }
 
 // leaves reports whether a listener no longer has a server name that leads to a
@@ -82,7 +82,7 @@ func (s *session) serverNames(listener []byte) map[string]bool {
 					if names == nil {
 						names = map[string]bool{}
 					}
-					names[k.name] = true
+					names[k.name.String()] = true
 				}
 			}
 		}

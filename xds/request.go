@@ -46,7 +46,7 @@ func (s *session) onRequest(req *request) {
 func (s *session) forgive() {
 	for url, t := range s.types {
 		for name, r := range t.rejected {
-			if r.version == "" || isPatched(r.version) {
+			if r.ours() {
 				continue
 			}
 			delete(t.rejected, name)
@@ -67,7 +67,7 @@ func (s *session) firstRequest(t *typeState, req *request) {
 	t.asked = true
 	for _, had := range req.initial {
 		k := s.know(t, had.name)
-		k.has, k.version = true, had.version
+		k.has, k.version = true, k.version.to(had.version)
 	}
 	names := req.subscribe
 	if len(names) == 0 || len(names) == 1 && names[0] == "*" {

@@ -73,7 +73,7 @@ func (t *typeState) due(res *resource) bool {
 	if !t.subscribed(k) {
 		return false
 	}
-	unchanged := k.has && k.version == res.version
+	unchanged := k.has && k.version.String() == res.version
 	if t.wildcard {
 		return !unchanged
 	}

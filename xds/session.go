@@ -32,9 +32,7 @@ type session struct {
 	// patched is how many clusters a patch is in force of.
 	patched int
 
-	// subjects are clusters by what of the Table they depend on.
-	subjects map[string][]*known
-	keeper   keeper
+	keeper keeper
 
 	// The endpoints that we subscribe to ourselves, by resource name; those that no
 	// cluster depends on any more, that Consul has not been asked for yet, and that
@@ -114,7 +112,6 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher, forms *forms) *
 		patcher:   patcher,
 		proxy:     proxy,
 		forms:     forms,
-		subjects:  map[string][]*known{},
 		held:      map[string]*heldEndpoints{},
 		owing:     map[*known]bool{},
 		pending:   map[string]*pendingAnswer{},
@@ -132,18 +129,14 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher, forms *forms) *
 // it may decide otherwise: those of the subjects, unless it is all.
 func (s *session) onPatcher(p Patcher, subjects []string, all bool) {
 	s.patcher = p
-	affected := func(k *known) {
-		s.touch(k, causeTable)
-		s.wantRead(k)
-	}
-	if all {
-		for _, k := range s.typed(typeCluster).known {
-			affected(k)
-		}
-	}
+	affected := make(map[word]bool, len(subjects))
 	for _, subject := range subjects {
-		for _, k := range s.subjects[subject] {
-			affected(k)
+		affected[newWord(subject)] = true
+	}
+	for _, k := range s.typed(typeCluster).known {
+		if all || affected[k.subject] {
+			s.touch(k, causeTable)
+			s.wantRead(k)
 		}
 	}
 	s.settle()
@@ -158,7 +151,7 @@ func (s *session) unread(k *known) {
 // wantRead notes whether the Patcher wants a cluster changed whose form at Consul is
 // not known.
 func (s *session) wantRead(k *known) {
-	if k.unread && !k.asked && s.patcher.Candidate(k.name, s.proxy) {
+	if k.unread && !k.asked && s.patcher.Candidate(k.name.String(), s.proxy) {
 		s.reread = true
 	}
 }
@@ -218,12 +211,10 @@ func (s *session) typed(url string) *typeState {
 func (s *session) know(t *typeState, name string) *known {
 	k := t.known[name]
 	if k == nil {
-		k = &known{name: name}
-		t.known[name] = k
+		k = &known{name: newWord(name)}
+		t.known[k.name.String()] = k
 		if t.url == typeCluster {
-			if k.subject = s.patcher.Subject(name); k.subject != "" {
-				s.subjects[k.subject] = append(s.subjects[k.subject], k)
-			}
+			k.subject = newWord(s.patcher.Subject(name))
 		}
 	}
 	return k
@@ -231,16 +222,8 @@ func (s *session) know(t *typeState, name string) *known {
 
 // tidy forgets a resource of which there is nothing to know.
 func (s *session) tidy(t *typeState, k *known) {
-	if !k.blank() || t.known[k.name] != k {
-		return
-	}
-	delete(t.known, k.name)
-	if k.subject == "" {
-		return
-	}
-	others := slices.DeleteFunc(s.subjects[k.subject], func(other *known) bool { return other == k })
-	if s.subjects[k.subject] = others; len(others) == 0 {
-		delete(s.subjects, k.subject)
+	if name := k.name.String(); k.blank() && t.known[name] == k {
+		delete(t.known, name)
 	}
 }
 
@@ -262,19 +245,19 @@ func (s *session) open(t *typeState) {
 		InitialResourceVersions: make(map[string]string, len(t.known)),
 	}
 	for name, k := range t.known {
-		k.told, k.again = "", false
+		k.told, k.again = word{}, false
 		if !k.has {
 			continue
 		}
 		version := k.version
 		// With an empty version Consul sends the resource again, or says that it is
 		// gone. A name left out it would never mention.
-		if isPatched(version) || t.url == typeCluster && s.patcher.Candidate(name, s.proxy) {
-			version = ""
+		if isPatched(version.String()) || t.url == typeCluster && s.patcher.Candidate(name, s.proxy) {
+			version = word{}
 			k.asked = k.unread
 		}
-		req.InitialResourceVersions[name] = version
-		k.told, k.again = cmp.Or(version, somehow), version == ""
+		req.InitialResourceVersions[name] = version.String()
+		k.told, k.again = cmp.Or(version, somehow), version == word{}
 	}
 	for _, name := range names {
 		if k := t.known[name]; k != nil && k.has {

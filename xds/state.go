@@ -33,10 +33,10 @@ type RejectedState struct {
 func (s *session) state() ProxyState {
 	state := ProxyState{ID: s.proxy.ID, Kind: s.proxy.Kind, Version: s.proxy.Version}
 	for name, k := range s.typed(typeCluster).known {
-		if k.cluster == nil || k.cluster.patch == nil {
+		if k.cluster == nil || !k.cluster.patched {
 			continue
 		}
-		p := PatchedState{Cluster: name, Service: k.cluster.patch.Service, Path: k.cluster.patch.Path}
+		p := PatchedState{Cluster: name, Service: k.cluster.service.String(), Path: k.cluster.path}
 		if made := k.cluster.final.form; made != nil {
 			p.Form, p.Reason = made.kind, made.reason
 		}

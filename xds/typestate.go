@@ -35,14 +35,17 @@ func newTypeState(url string) *typeState {
 
 // rejection is a version that Envoy refused, and why, in its words.
 type rejection struct {
-	version string
+	version word
 	text    string
 }
 
+// ours reports whether what Envoy refused was made here, or failed to be made.
+func (r rejection) ours() bool { return r.version == word{} || isPatched(r.version.String()) }
+
 // lacks reports whether Envoy has another version of a resource, or none, and has
 // not refused this one.
-func (t *typeState) lacks(k *known, version string) bool {
-	return (!k.has || k.version != version) && t.rejected[k.name].version != version
+func (t *typeState) lacks(k *known, version word) bool {
+	return (!k.has || k.version != version) && t.rejected[k.name.String()].version != version
 }
 
 // subscribed reports whether Envoy wants the resource; k is nil for one that nothing
@@ -79,6 +82,6 @@ func (t *typeState) defers(k *known) bool {
 	if k == nil || !k.unanswered {
 		return false
 	}
-	t.anew = append(t.anew, k.name)
+	t.anew = append(t.anew, k.name.String())
 	return true
 }
