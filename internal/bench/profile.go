@@ -23,10 +23,12 @@ import (
 	"net/http"
 	_ "net/http/pprof"
 	"os"
+	"runtime"
 )
 
 func init() {
 	if addr := os.Getenv("` + profileEnv + `"); addr != "" {
+		http.HandleFunc("/collect", func(http.ResponseWriter, *http.Request) { runtime.GC() })
 		go http.ListenAndServe(addr, nil)
 	}
 }
@@ -56,7 +58,7 @@ type measured struct {
 
 // collect has it collect its garbage.
 func (m *measured) collect(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.profiles+"/debug/pprof/heap?gc=1", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.profiles+"/collect", nil)
 	if err != nil {
 		return err
 	}
