@@ -100,6 +100,9 @@ func (p *Patcher) Cluster(name string, raw []byte, proxy Proxy, endpoints func(n
 	if !isService && !proxy.gateway() {
 		return Verdict{}
 	}
+	if isService && !proxy.gateway() && p.table.Lookup(at.service) == nil {
+		return Verdict{Keep: p.options.Direct != DirectNever && proxy.clusterMode()} // most clusters: be quick
+	}
 	shape, ok := readShape(raw)
 	switch {
 	case !ok:
