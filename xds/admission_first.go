@@ -16,6 +16,14 @@ import (
 // first request has come, which comes at once with Envoys and with Consul's clients: a
 // peer that opens streams and says nothing must not hold them for ever.
 func (s *Server) awaitFirst(srv any, down grpc.ServerStream, _ *grpc.StreamServerInfo, begin grpc.StreamHandler) error {
+	first, err := s.first(down)
+	if err != nil {
+		return err
+	}
+	return begin(srv, &begun{down, first})
+}
+
+func (s *Server) first(down grpc.ServerStream) (*arrival, error) {
 	arrived := make(chan *arrival, 1)
 	// Its goroutine ends with this handler at the latest; the Server waits for it.
 	s.readers.Go(func() {
@@ -28,13 +36,13 @@ func (s *Server) awaitFirst(srv any, down grpc.ServerStream, _ *grpc.StreamServe
 	select {
 	case first := <-arrived:
 		if first.err != nil && !errors.Is(first.err, io.EOF) {
-			return first.err
+			return nil, first.err
 		}
-		return begin(srv, &begun{down, first})
+		return first, nil
 	case <-timeout.C:
-		return status.Error(codes.DeadlineExceeded, fmt.Sprintf("no request came within %s", s.cfg.FirstRequestWait))
+		return nil, status.Error(codes.DeadlineExceeded, fmt.Sprintf("no request came within %s", s.cfg.FirstRequestWait))
 	case <-s.draining:
-		return errLeaving
+		return nil, errLeaving
 	}
 }
 

@@ -17,21 +17,19 @@ const tokenKey = "x-consul-token"
 
 // attachment is one stream to Consul: one generation of a session.
 //
-// Requests wait in a queue without a bound: there are few, they are small, and a
-// loop that waited for Consul to take one could not take what Consul itself waits
-// to hand over. The queue has a goroutine only while there is something in it.
-// Responses are handed over one by one, so a slow Envoy slows Consul's stream for
-// it and nothing piles up here.
+// Requests wait in a queue without a bound: there are few, they are small, and who
+// reads from Consul must not wait for Consul to take one, which may itself wait to hand
+// something over. Responses are handed over one by one, so a slow Envoy slows Consul's
+// stream for it and nothing piles up here.
 type attachment struct {
-	cancel    context.CancelFunc
-	responses chan rawFrame
-	lost      chan loss // the end, once
-	done      sync.WaitGroup
+	cancel context.CancelFunc
+	run    func(func()) // begins a goroutine that somebody waits for
+	lost   chan loss    // the end, once
 
 	mu      sync.Mutex
 	stream  grpc.ClientStream // nil until it is open
 	queue   []*discoveryv3.DeltaDiscoveryRequest
-	sending bool // a goroutine empties the queue
+	sending bool // somebody empties the queue
 }
 
 // loss is how an attachment ended: the reason, and the server it went to, empty if
@@ -41,71 +39,85 @@ type loss struct {
 	err    error
 }
 
-// attach opens a stream to Consul with the tokens that Envoy sent, and nothing
-// else of Envoy's metadata. It does not wait for it.
-func attach(ctx context.Context, upstream Upstream, choice Choice, tokens []string, maxSize int) *attachment {
+// open opens a stream to Consul with the tokens that Envoy sent, and nothing else of
+// Envoy's metadata. It does not wait for it.
+func (s *stream) open(ctx context.Context) *attachment {
 	ctx, cancel := context.WithCancel(ctx)
 	md := metadata.MD{}
-	md.Append(tokenKey, tokens...)
+	md.Append(tokenKey, s.tokens...)
 	ctx = metadata.NewOutgoingContext(ctx, md)
-	a := &attachment{
-		cancel:    cancel,
-		responses: make(chan rawFrame),
-		lost:      make(chan loss, 1),
-	}
-	a.done.Go(func() {
-		a.lost <- a.receive(ctx, upstream, choice, maxSize)
-		cancel()
+	a := &attachment{cancel: cancel, run: s.run, lost: make(chan loss, 1)}
+	cfg, choice := &s.server.cfg, s.choice
+	s.run(func() {
+		defer cancel()
+		desc := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
+		stream, server, err := cfg.Upstream.NewStream(ctx, choice, desc, deltaMethod,
+			grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(cfg.MaxMessageSize), grpc.MaxCallSendMsgSize(cfg.MaxMessageSize))
+		if err == nil {
+			a.opened(stream)
+			err = a.receive(stream, s.respond)
+		}
+		a.lost <- loss{server, err}
 	})
 	return a
 }
 
-// receive opens the stream and hands over what arrives until it ends.
-func (a *attachment) receive(ctx context.Context, upstream Upstream, choice Choice, maxSize int) loss {
-	desc := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
-	stream, server, err := upstream.NewStream(ctx, choice, desc, deltaMethod,
-		grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(maxSize), grpc.MaxCallSendMsgSize(maxSize))
-	if err != nil {
-		return loss{server, err}
-	}
-	a.mu.Lock()
-	a.stream = stream
-	a.transmitLocked()
-	a.mu.Unlock()
+// receive hands over what arrives until the stream ends.
+func (a *attachment) receive(stream grpc.ClientStream, take func(*attachment, rawFrame)) error {
 	for {
 		var frame rawFrame
 		if err := stream.RecvMsg(&frame); err != nil {
-			return loss{server, err}
+			return err
 		}
-		select {
-		case a.responses <- frame:
-		case <-ctx.Done():
-			return loss{server, ctx.Err()}
-		}
+		take(a, frame)
 	}
 }
 
-// send queues requests. It never blocks.
-func (a *attachment) send(reqs []*discoveryv3.DeltaDiscoveryRequest) {
+// opened lets what is queued go.
+func (a *attachment) opened(stream grpc.ClientStream) {
+	a.mu.Lock()
+	a.stream = stream
+	a.mu.Unlock()
+	a.transmitLater()
+}
+
+// enqueue queues requests. It never blocks.
+func (a *attachment) enqueue(reqs []*discoveryv3.DeltaDiscoveryRequest) {
 	if len(reqs) == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.queue = append(a.queue, reqs...)
-	a.transmitLocked()
 }
 
-func (a *attachment) transmitLocked() {
-	if a.stream != nil && !a.sending && len(a.queue) > 0 {
+// dueLocked reports whether the queue is to be emptied, and nobody does.
+func (a *attachment) dueLocked() bool { return a.stream != nil && !a.sending && len(a.queue) > 0 }
+
+// transmitLater has a goroutine send what is queued, if there is anything.
+func (a *attachment) transmitLater() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.dueLocked() {
 		a.sending = true
-		a.done.Go(a.transmit)
+		a.run(a.empty)
 	}
 }
 
-// transmit sends what is queued. A failure ends it for good, and shows in receive
-// with its reason.
+// transmit sends what is queued, unless somebody does already.
 func (a *attachment) transmit() {
+	a.mu.Lock()
+	due := a.dueLocked()
+	a.sending = a.sending || due
+	a.mu.Unlock()
+	if due {
+		a.empty()
+	}
+}
+
+// empty sends until the queue is empty. A failure ends it for good, and shows in
+// receive with its reason.
+func (a *attachment) empty() {
 	for {
 		a.mu.Lock()
 		queue := a.queue
@@ -121,10 +133,4 @@ func (a *attachment) transmit() {
 			}
 		}
 	}
-}
-
-// close ends the stream and waits until its goroutines are gone.
-func (a *attachment) close() {
-	a.cancel()
-	a.done.Wait()
 }

@@ -22,8 +22,7 @@ type cluster struct {
 	transit  bool // see Patch.Transit
 	standsIn bool // final stands in for a form in quarantine, or that the Patcher failed to make
 
-	service word   // see Patch.Service
-	path    string // see Patch.Path
+	service, path word // of its Patch
 
 	// quarantine are the forms of ours that Envoy refused, by hash.
 	quarantine map[string]bool
@@ -129,7 +128,8 @@ func (s *session) judge(k *known, res *resource, news bool) {
 		k.cluster = c
 	}
 	if news && !c.consul.is(res.raw()) {
-		c.consul = s.keeper.keep(res.raw())
+		c.consul = whole(res.raw())
+		s.loose = append(s.loose, loose{c, c.consul})
 	}
 	c.version = k.told.to(res.version)
 	if !ok {
@@ -187,10 +187,10 @@ func (s *session) setPatch(c *cluster, patch *Patch) {
 	if c.patched {
 		s.patched--
 	}
-	c.patched, c.transit, c.service, c.path = false, false, word{}, ""
+	c.patched, c.transit = false, false
 	if patch != nil {
 		s.patched++
-		c.patched, c.transit, c.service, c.path = true, patch.Transit, c.service.to(patch.Service), patch.Path
+		c.patched, c.transit, c.service, c.path = true, patch.Transit, c.service.to(patch.Service), c.path.to(patch.Path)
 	}
 }
 
@@ -259,7 +259,7 @@ func (s *session) touch(k *known, why cause) {
 		return
 	}
 	if len(s.stale) == 0 {
-		s.why = why
+		s.why, s.stale = why, map[*known]bool{}
 	}
 	s.stale[k] = true
 }
@@ -277,7 +277,7 @@ func (s *session) takeStale() []*known {
 	for k := range s.stale {
 		touched = append(touched, k)
 	}
-	clear(s.stale)
+	s.stale = nil
 	slices.SortFunc(touched, byName)
 	return touched
 }

@@ -3,7 +3,7 @@
 // the patches are for.
 //
 // Each Envoy has one pair of streams and one session: a state machine without
-// goroutines, locks, clocks or I/O of its own, which the stream's loop feeds with
+// goroutines, locks, clocks or I/O of its own, which the stream feeds with
 // what arrives and drains of what is to be sent. What came from Consul for one
 // Envoy is never shared with another.
 package xds

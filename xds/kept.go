@@ -14,10 +14,16 @@ import (
 // and never across streams: it is secret. What stands around it is the same with
 // every proxy that calls the same service, and is in memory once: who comes to it has
 // the same bytes already.
+//
+// It is first a part of the response that it came in, and made small afterwards: Envoy
+// need not wait for that.
 type kept struct {
 	head, tail word
 	secret     *[]byte // between them; nil for nothing
 }
+
+// whole is what is kept of a resource at first.
+func whole(raw []byte) kept { return kept{secret: &raw} }
 
 // Where the text of keys and certificates begins and ends.
 var (
@@ -28,11 +34,40 @@ var (
 // keeper remembers what the clusters of one stream share.
 type keeper struct{ last *[]byte }
 
+// loose is a cluster of which what is kept is still a part of the response that it came
+// in.
+type loose struct {
+	*cluster
+	whole kept
+}
+
+// takeLoose are those that are to be made small.
+func (s *session) takeLoose() []loose {
+	taken := s.loose
+	s.loose = nil
+	return taken
+}
+
+// settle puts a small copy in place of what is kept, if that is still what was copied.
+func (l *loose) settle(small kept) {
+	if l.consul == l.whole {
+		l.consul = small
+	}
+}
+
 // keep copies an encoding.
 func (k *keeper) keep(raw []byte) kept {
-	begin, end := bytes.Index(raw, pemBegin), bytes.LastIndex(raw, pemEnd)
-	if begin < 0 || end < begin {
+	begin := bytes.Index(raw, pemBegin)
+	if begin < 0 {
 		return keepAll(raw)
+	}
+	end := begin
+	for {
+		next := bytes.Index(raw[end+1:], pemEnd) // LastIndex is slow
+		if next < 0 {
+			break
+		}
+		end += 1 + next
 	}
 	if k.last == nil || !bytes.Equal(*k.last, raw[begin:end]) {
 		secret := bytes.Clone(raw[begin:end])

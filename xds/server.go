@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -100,8 +99,7 @@ func (s *Server) handle(_ any, down grpc.ServerStream) (err error) {
 	st := &stream{server: s, down: down, log: s.cfg.Log}
 	defer func() {
 		if p := recover(); p != nil {
-			st.log.Error("panic in a stream", "panic", p, "stack", string(debug.Stack()))
-			err = status.Error(codes.Internal, "lambdamesh failed on this stream, see its log")
+			err = st.panicked(p)
 		}
 	}()
 	return st.serve(down.Context())

@@ -32,7 +32,8 @@ type session struct {
 	// patched is how many clusters a patch is in force of.
 	patched int
 
-	keeper keeper
+	// loose are clusters of which what is kept is not small yet. See keeper.
+	loose []loose
 
 	// The endpoints that we subscribe to ourselves, by resource name; those that no
 	// cluster depends on any more, that Consul has not been asked for yet, and that
@@ -61,7 +62,7 @@ type session struct {
 
 	// stale are clusters whose form may have changed, or of which Envoy may lack it,
 	// and why.
-	stale map[*known]bool
+	stale map[*known]bool // nil for none
 	why   cause
 
 	// reread says that the Patcher wants a cluster changed that Envoy brought along and
@@ -117,7 +118,6 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher, forms *forms) *
 		pending:   map[string]*pendingAnswer{},
 		parting:   map[string]*response{},
 		ways:      map[string]map[string]bool{},
-		stale:     map[*known]bool{},
 		lingering: map[*known]int{},
 		suspects:  map[*known]bool{},
 	}

@@ -36,7 +36,7 @@ func (s *session) state() ProxyState {
 		if k.cluster == nil || !k.cluster.patched {
 			continue
 		}
-		p := PatchedState{Cluster: name, Service: k.cluster.service.String(), Path: k.cluster.path}
+		p := PatchedState{Cluster: name, Service: k.cluster.service.String(), Path: k.cluster.path.String()}
 		if made := k.cluster.final.form; made != nil {
 			p.Form, p.Reason = made.kind, made.reason
 		}

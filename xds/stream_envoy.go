@@ -1,0 +1,102 @@
+package xds
+
+import (
+	"errors"
+	"io"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// readEnvoy takes Envoy's requests until its stream ends, which it does with the
+// handler at the latest.
+func (s *stream) readEnvoy() {
+	for {
+		req, err := s.next()
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		if req == nil {
+			s.over(err)
+			return
+		}
+		var upstream *attachment
+		s.event(func() {
+			s.noteRefusal(req)
+			s.session.onRequest(req)
+			upstream = s.upstream
+		})
+		if upstream != nil {
+			upstream.transmit()
+		}
+		s.flush()
+	}
+}
+
+// next reads a request of Envoy's.
+func (s *stream) next() (*request, error) {
+	var frame rawFrame
+	if err := s.down.RecvMsg(&frame); err != nil {
+		return nil, err
+	}
+	req, err := parseRequest(frame)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return req, nil
+}
+
+// flush sends Envoy what the session wants sent, in that order. One does at a time: who
+// comes meanwhile leaves it to that one.
+func (s *stream) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flushing {
+		return
+	}
+	s.flushing = true
+	for len(s.session.down) > 0 {
+		down := s.session.down
+		s.session.down = nil
+		s.mu.Unlock()
+		err := s.send(down)
+		s.mu.Lock()
+		if err != nil {
+			s.over(err)
+			break
+		}
+	}
+	s.flushing = false
+	s.flushed.Broadcast()
+}
+
+func (s *stream) send(down []push) error {
+	for _, p := range down {
+		if err := s.down.SendMsg(spliced(p.frame())); err != nil {
+			return err
+		}
+		s.server.metrics.pushed(p)
+	}
+	return nil
+}
+
+// awaitFlushed returns when nothing waits to be sent to Envoy: then Consul may send
+// more.
+func (s *stream) awaitFlushed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.flushing {
+		s.flushed.Wait()
+	}
+}
+
+// noteRefusal logs and counts what Envoy refuses, in its words.
+func (s *stream) noteRefusal(req *request) {
+	if req.refusal == nil || req.nonce == "" {
+		return
+	}
+	ours := s.session.isOurs(req.nonce)
+	s.server.metrics.refused(req.typeURL, ours)
+	s.log.Warn("envoy refuses a response",
+		"type", shortType(req.typeURL), "ours", ours, "error", safeText(req.refusal.GetMessage()))
+}
