@@ -34,6 +34,16 @@ demo-up: parts ## The same, left running, with the addresses to try.
 test: parts ## Run all tests, with the race detector, on the real parts.
 	CGO_ENABLED=1 $(TEST_RUNNER) -race -timeout 30m ./...
 
+.PHONY: test-extra
+test-extra: ## Run the tests that need more than the README names: chromium.
+	@command -v chromium >/dev/null || { echo "chromium is missing: apt-get install chromium" >&2; exit 1; }
+	CGO_ENABLED=1 $(TEST_RUNNER) -race -tags extra -timeout 10m -run '^TestBrowser' ./internal/admin
+
+.PHONY: screenshots
+screenshots: ## Make the pictures of the status pages in docs/status (needs chromium).
+	@mkdir -p docs/status
+	go test -tags extra -run '^TestBrowser$$' ./internal/admin -screenshots "$(CURDIR)/docs/status"
+
 .PHONY: bench
 bench: parts ## Measure what lambdamesh costs, against its limits (8 minutes; wants the machine for itself).
 	@go run ./internal/bench -o build/bench.jsonl

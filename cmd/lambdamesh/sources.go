@@ -50,7 +50,9 @@ func adminProxy(p xds.ProxyState) admin.Proxy {
 		EnvoyVersion: fmt.Sprintf("%d.%d.%d", p.Version.Major, p.Version.Minor, p.Version.Patch),
 	}
 	for _, one := range p.Patched {
-		proxy.Patched = append(proxy.Patched, admin.Patched{Service: one.Service, Form: one.Form, Path: one.Path})
+		proxy.Patched = append(proxy.Patched, admin.Patched{
+			Service: one.Service, Form: one.Form, Path: one.Path, Cluster: one.Cluster, Reason: one.Reason,
+		})
 	}
 	for _, one := range p.Rejected {
 		proxy.Rejected = append(proxy.Rejected, admin.Rejected(one))

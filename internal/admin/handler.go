@@ -28,9 +28,7 @@ func Handler(sources Sources, metrics prometheus.Gatherer, token string) http.Ha
 	mux.HandleFunc("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) {
 		writeState(w, sources.state(time.Now()))
 	})
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusOK, "lambdamesh\n\n/livez\n/readyz\n/metrics\n/api/v1/state")
-	})
+	sources.addPages(mux)
 	if token == "" {
 		return mux
 	}

@@ -47,6 +47,13 @@ type Service struct {
 	State     lambda.State `json:"state"`
 	Errors    []string     `json:"errors"`
 	Warnings  []string     `json:"warnings"`
+
+	// Fronted says that the entry of a terminating gateway lists it.
+	Fronted bool `json:"fronted"`
+
+	// Settings are what its Meta says of how it is invoked, by key without prefix,
+	// where that is not the default.
+	Settings map[string]string `json:"settings"`
 }
 
 // Proxy is one Envoy.
@@ -64,6 +71,9 @@ type Patched struct {
 	Service string `json:"service"`
 	Form    string `json:"form"` // cluster, listener; empty: a cluster without endpoints
 	Path    string `json:"path"` // gateway, direct
+
+	Cluster string `json:"cluster"` // the resource's name
+	Reason  string `json:"reason"`  // why it is a cluster without endpoints, or another than was wanted
 }
 
 // Rejected is a resource that an Envoy refused, in Envoy's words.
@@ -102,6 +112,7 @@ func (s Sources) state(now time.Time) State {
 				Name: one.Name.Name, Namespace: one.Name.Namespace, Partition: one.Name.Partition,
 				ARN: one.Function.ARN.String(), State: one.State,
 				Errors: list(one.Errors), Warnings: list(one.Warnings),
+				Fronted: one.Fronted, Settings: settings(one.Function),
 			})
 		}
 	}
@@ -117,6 +128,17 @@ func (s Sources) state(now time.Time) State {
 		state.Registrator = &r
 	}
 	return state
+}
+
+// settings are what a function's Meta says beside what and where it is.
+func settings(f lambda.Function) map[string]string {
+	meta, said := f.Meta(), map[string]string{}
+	for _, s := range lambda.Settings() {
+		if value := meta[lambda.Prefix+s.Key]; value != "" {
+			said[s.Key] = value
+		}
+	}
+	return said
 }
 
 // list makes a nil slice an empty one, which JSON writes as [].

@@ -1,0 +1,182 @@
+package admin
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The pages work without JavaScript and ask nobody but this server for anything.
+//
+//go:embed templates/*.html
+var templates embed.FS
+
+//go:embed page.css page.js
+var static embed.FS
+
+// policy is the Content-Security-Policy of the pages: nothing inline, nothing from
+// elsewhere, so that a name out of Consul or AWS can never become a script.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+var pages = map[string]*template.Template{}
+
+func init() { // a mistake in a template shows in every test
+	functions := template.FuncMap{
+		"ago":          func(t *time.Time) string { return ago(time.Since(*t)) },
+		"seconds":      func(s *float64) string { return short(time.Duration(*s * float64(time.Second))) },
+		"functionPage": functionPage,
+	}
+	for _, name := range []string{"overview", "functions", "function", "proxies", "proxy", "registrator", "missing"} {
+		pages[name] = template.Must(template.New(name).Funcs(functions).ParseFS(templates, "templates/layout.html", "templates/"+name+".html"))
+	}
+}
+
+// view is what a page shows; Data is also its JSON twin, unless that is another.
+type view struct {
+	page  string // its template
+	title string
+	data  any
+	twin  any // nil: data
+}
+
+// link is one of the navigation.
+type link struct {
+	Text, Path string
+	Current    bool
+}
+
+var navigation = []link{
+	{Text: "Overview", Path: "/"},
+	{Text: "Functions", Path: pathFunctions},
+	{Text: "Envoys", Path: pathProxies},
+	{Text: "Registrator", Path: pathRegistrator},
+}
+
+// addPages adds each page and its JSON twin.
+func (s Sources) addPages(mux *http.ServeMux) {
+	for pattern, show := range map[string]func(*http.Request) (view, bool){
+		"/{$}":                       s.showOverview,
+		pathFunctions:                s.showFunctions,
+		pathFunctions + "/{name...}": s.showFunction,
+		pathProxies:                  s.showProxies,
+		pathProxies + "/{id...}":     s.showProxy,
+		pathRegistrator:              s.showRegistrator,
+	} {
+		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { writePage(w, r, show) })
+		twin := pathAPI + pattern
+		if pattern == "/{$}" {
+			twin = pathAPI + "/overview"
+		}
+		mux.HandleFunc("GET "+twin, func(w http.ResponseWriter, r *http.Request) { writeTwin(w, r, show) })
+	}
+	files := http.FileServerFS(static)
+	mux.Handle("GET /static/", http.StripPrefix("/static/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secure(w)
+		files.ServeHTTP(w, r)
+	})))
+}
+
+func (s Sources) showOverview(*http.Request) (view, bool) {
+	return view{page: "overview", title: "Overview", data: s.overview(time.Now())}, true
+}
+
+func (s Sources) showFunctions(r *http.Request) (view, bool) {
+	shown := fitting(s.functions(time.Now()), r.FormValue("q"), func(f Function) []string {
+		return []string{f.FullName(), f.ARN, string(f.State)}
+	})
+	return view{page: "functions", title: "Functions", data: shown, twin: list(shown.Rows)}, true
+}
+
+func (s Sources) showFunction(r *http.Request) (view, bool) {
+	name := r.PathValue("name")
+	for _, f := range s.functions(time.Now()) {
+		if strings.EqualFold(f.FullName(), name) {
+			return view{page: "function", title: f.FullName(), data: f}, true
+		}
+	}
+	return missing("No service of this name has Meta that speaks of Lambda: " + name), false
+}
+
+func (s Sources) showProxies(r *http.Request) (view, bool) {
+	shown := fitting(s.state(time.Now()).Proxies, r.FormValue("q"), func(p Proxy) []string {
+		return []string{p.ID, p.Kind, p.EnvoyVersion}
+	})
+	return view{page: "proxies", title: "Envoys", data: shown, twin: list(shown.Rows)}, true
+}
+
+func (s Sources) showProxy(r *http.Request) (view, bool) {
+	id := r.PathValue("id")
+	proxies := s.state(time.Now()).Proxies
+	// A hot restart has two of one ID: the newer is the one with more to show.
+	if i := slices.IndexFunc(proxies, func(p Proxy) bool { return p.ID == id }); i >= 0 {
+		return view{page: "proxy", title: id, data: proxies[i]}, true
+	}
+	return missing("No Envoy of this ID is connected: " + id), false
+}
+
+func (s Sources) showRegistrator(*http.Request) (view, bool) {
+	state := s.state(time.Now())
+	return view{page: "registrator", title: "Registrator", data: state, twin: state.Registrator}, true
+}
+
+func missing(text string) view {
+	return view{page: "missing", title: "Not found", data: text, twin: map[string]string{"error": text}}
+}
+
+// writePage writes a page as HTML.
+func writePage(w http.ResponseWriter, r *http.Request, show func(*http.Request) (view, bool)) {
+	v, found := show(r)
+	nav := slices.Clone(navigation)
+	for i := range nav {
+		at := nav[i].Path
+		nav[i].Current = r.URL.Path == at || at != "/" && strings.HasPrefix(r.URL.Path, at+"/")
+	}
+	twin := pathAPI + r.URL.EscapedPath()
+	if r.URL.Path == "/" {
+		twin = pathAPI + "/overview"
+	}
+	var body bytes.Buffer
+	err := pages[v.page].ExecuteTemplate(&body, "layout", map[string]any{"Title": v.title, "Nav": nav, "Twin": twin, "Data": v.data})
+	if err != nil {
+		text(w, http.StatusInternalServerError, "the page could not be made: "+err.Error())
+		return
+	}
+	secure(w)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(statusOf(found))
+	_, _ = w.Write(body.Bytes())
+}
+
+// writeTwin writes what a page shows as JSON.
+func writeTwin(w http.ResponseWriter, r *http.Request, show func(*http.Request) (view, bool)) {
+	v, found := show(r)
+	data := v.twin
+	if data == nil {
+		data = v.data
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(statusOf(found))
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(data) // the client is gone: nobody is left to tell
+}
+
+func statusOf(found bool) int {
+	if found {
+		return http.StatusOK
+	}
+	return http.StatusNotFound
+}
+
+func secure(w http.ResponseWriter) {
+	w.Header().Set("Content-Security-Policy", policy)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+}

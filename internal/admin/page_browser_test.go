@@ -1,0 +1,173 @@
+//go:build extra
+
+package admin_test
+
+import (
+	"context"
+	"flag"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/lambdamesh/lambdamesh/internal/admin"
+)
+
+var screenshots = flag.String("screenshots", "", "keep pictures of the pages in this `folder`")
+
+// browser is a real one, which ends with the test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	allocator, cancel := chromedp.NewExecAllocator(t.Context(), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU)
+	t.Cleanup(cancel)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ask[T any](t *testing.T, ctx context.Context, step chromedp.Action[T]) T {
+	t.Helper()
+	got, err := chromedp.Run(ctx, step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// command is a command of the browser's own protocol.
+func command[P any](of cdp.Command[P, cdp.Empty], params P) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, of, params)
+		return chromedp.Void{}, err
+	}
+}
+
+// until waits until an expression is true in the page.
+func until(t *testing.T, ctx context.Context, expression string) {
+	t.Helper()
+	ask(t, ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(20*time.Second)))
+}
+
+// follow clicks on a link, and waits until its page is there.
+func follow(t *testing.T, ctx context.Context, link string) {
+	t.Helper()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(link)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// picture keeps a picture of what is shown, if pictures are wanted.
+func picture(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	if *screenshots == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), ask(t, ctx, chromedp.FullScreenshot(100)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBrowser: a person finds the way through the pages, sees a change without doing
+// anything, sees what is wrong, and sees it on a telephone too.
+func TestBrowser(t *testing.T) {
+	var unready atomic.Value
+	unready.Store("")
+	var added atomic.Bool
+	sources := shown()
+	few, more := sources, shown(function("just-added", true, nil))
+	sources.Unready = func() string { return unready.Load().(string) }
+	sources.Table = func() admin.Table {
+		if added.Load() {
+			return more.Table()
+		}
+		return few.Table()
+	}
+	server := httptest.NewServer(handler(sources))
+	defer server.Close()
+	ctx := browser(t)
+
+	do(t, ctx, chromedp.EmulateViewport(1200, 900), chromedp.Navigate(server.URL))
+	until(t, ctx, `document.getElementById("live").textContent === "live"`)
+	picture(t, ctx, "overview")
+
+	// Each page is a click away, and its name is in the title.
+	for _, step := range []struct{ link, title, name string }{
+		{`nav a[href="/functions"]`, "Functions", "functions"},
+		{`a[href="/functions/checkout"]`, "checkout", "function"},
+		{`a[href="/proxies/gateway-1"]`, "gateway-1", "proxy"},
+		{`nav a[href="/proxies"]`, "Envoys", "proxies"},
+		{`nav a[href="/registrator"]`, "Registrator", "registrator"},
+	} {
+		follow(t, ctx, step.link)
+		if title := ask(t, ctx, chromedp.Title()); title != step.title+" · lambdamesh" {
+			t.Errorf("%s leads to %q", step.link, title)
+		}
+		picture(t, ctx, step.name)
+	}
+
+	// A change appears by itself.
+	do(t, ctx, chromedp.Navigate(server.URL+"/functions"))
+	added.Store(true)
+	until(t, ctx, `document.querySelector('a[href="/functions/just-added"]') !== null`)
+
+	// An error state.
+	do(t, ctx, chromedp.Navigate(server.URL))
+	unready.Store("Consul's xDS: 127.0.0.1:8502: connection refused")
+	until(t, ctx, `document.querySelector("h1").textContent === "Not ready"`)
+	picture(t, ctx, "not-ready")
+
+	// Dark, and narrow: nothing sticks out.
+	do(t, ctx, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+	}))
+	picture(t, ctx, "dark")
+	do(t, ctx, chromedp.EmulateViewport(360, 740))
+	for _, path := range []string{"/", "/functions", "/functions/checkout", "/functions/mail", "/proxies", "/proxies/gateway-1", "/registrator"} {
+		do(t, ctx, chromedp.Navigate(server.URL+path))
+		if wide := ask(t, ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth")); wide > 360 {
+			t.Errorf("%s is %d pixels wide on a screen of 360", path, wide)
+		}
+		picture(t, ctx, "narrow"+strings.ReplaceAll(path, "/", "-"))
+	}
+}
+
+// TestBrowserRunsNoName: a name that is a script does not run.
+func TestBrowserRunsNoName(t *testing.T) {
+	one := function("x", true, nil)
+	one.Name.Name = evil
+	server := httptest.NewServer(handler(shown(one)))
+	defer server.Close()
+	ctx := browser(t)
+	do(t, ctx, chromedp.Navigate(server.URL+"/functions"))
+	if title := ask(t, ctx, chromedp.Title()); title != "Functions · lambdamesh" {
+		t.Errorf("the title is %q", title)
+	}
+}
+
+// TestBrowserWithoutScripts: all is there without JavaScript.
+func TestBrowserWithoutScripts(t *testing.T) {
+	server := httptest.NewServer(handler(shown()))
+	defer server.Close()
+	ctx := browser(t)
+	do(t, ctx, command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Navigate(server.URL+"/functions"))
+	follow(t, ctx, `a[href="/functions/mail"]`)
+	if words := ask(t, ctx, chromedp.Text("main")); !strings.Contains(words, "not a whole number") {
+		t.Errorf("the page says %q", words)
+	}
+}
