@@ -116,6 +116,38 @@ func TestServerDrains(t *testing.T) {
 	s.signed()
 }
 
+// TestServersAreLearned: lambdamesh is told of one server, and learns of the others from
+// it. Streams go to them too, and to one that it learned of when the first is away.
+func TestServersAreLearned(t *testing.T) {
+	t.Parallel()
+	s := begin(t, testmesh.MeshConfig{
+		NoRegistrator: true, NoLambdamesh: true, Servers: 3,
+		Consul: testmesh.ConsulConfig{ProxyNode: "vm", OwnIPs: true},
+	})
+	s.must(s.StartLambdamesh(s.ctx, "--consul-grpc-addr", s.Consul.GRPCAddr(), "--consul-server-watch"))
+	s.must(testmesh.Poll(s.ctx, func(context.Context) error {
+		text, err := os.ReadFile(s.Lambdamesh.LogPath())
+		if n := strings.Count(string(text), "a Consul server has come"); err == nil && n != len(s.Servers) {
+			err = fmt.Errorf("the log tells of %d servers", n)
+		}
+		return err
+	}))
+	m := s.observe(testmesh.ProxyOptions{})
+	each := s.carry(s.Servers, 2, 1)
+	t.Logf("the servers carry %v streams", each)
+	// Not the first: its API is what lambdamesh and this test ask.
+	dies := 1
+	if each[dies] == 0 {
+		dies = 2
+	}
+	s.Servers[dies].Kill()
+	s.carry([]*testmesh.Consul{s.Servers[0], s.Servers[3-dies]}, 2, 1)
+	m.changesArrive("two")
+	m.unnoticed()
+	m.quiet()
+	s.signed()
+}
+
 // TestProxyBesideAnAgent: Envoys without -node-name belong to the agent that stands first.
 // When it cannot be reached they wait for it, and the log says so.
 func TestProxyBesideAnAgent(t *testing.T) {

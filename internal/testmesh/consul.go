@@ -32,6 +32,10 @@ type ConsulConfig struct {
 	// server as their agent.
 	ProxyNode string
 
+	// OwnIPs gives each of several servers a loopback IP of its own, 127.0.0.1 and up,
+	// and one port for xDS to all, as servers have it that tell of each other by IP.
+	OwnIPs bool
+
 	// Config is HCL laid over the harness's own. A server that joins others, as for
 	// two datacenters, is said here.
 	Config string
@@ -47,6 +51,7 @@ type Consul struct {
 	token   string
 	servers []*Consul // of its cluster, itself among them
 
+	ip                                       string
 	httpPort, grpcPort, serverPort, serfPort int
 }
 
@@ -83,16 +88,18 @@ func (c *Consul) Restart(ctx context.Context) error {
 }
 
 // HTTPAddr is host:port of Consul's API.
-func (c *Consul) HTTPAddr() string { return loopback(c.httpPort) }
+func (c *Consul) HTTPAddr() string { return c.at(c.httpPort) }
 
 // GRPCAddr is host:port of Consul's xDS, in plain text.
-func (c *Consul) GRPCAddr() string { return loopback(c.grpcPort) }
+func (c *Consul) GRPCAddr() string { return c.at(c.grpcPort) }
 
 // RPCAddr is host:port of Consul's own RPC.
-func (c *Consul) RPCAddr() string { return loopback(c.serverPort) }
+func (c *Consul) RPCAddr() string { return c.at(c.serverPort) }
 
 // SerfAddr is host:port of the gossip of this datacenter, for agents to join.
-func (c *Consul) SerfAddr() string { return loopback(c.serfPort) }
+func (c *Consul) SerfAddr() string { return c.at(c.serfPort) }
+
+func (c *Consul) at(port int) string { return fmt.Sprintf("%s:%d", c.ip, port) }
 
 // NodeName is the server's node in the catalog.
 func (c *Consul) NodeName() string { return c.cfg.NodeName }
@@ -162,7 +169,7 @@ func (c *Consul) writeConfig() (args []string, err error) {
 	config := map[string]any{
 		"server": true, "bootstrap_expect": len(c.servers), "retry_join": joined, "retry_interval": "200ms",
 		"node_name": c.cfg.NodeName, "datacenter": c.cfg.Datacenter,
-		"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1", "data_dir": data, "log_level": c.cfg.LogLevel,
+		"bind_addr": c.ip, "client_addr": c.ip, "data_dir": data, "log_level": c.cfg.LogLevel,
 		"ports": map[string]int{
 			"http": c.httpPort, "grpc": c.grpcPort, "server": c.serverPort, "serf_lan": c.serfPort,
 			"grpc_tls": -1, "dns": -1, "serf_wan": -1,

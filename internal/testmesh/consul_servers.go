@@ -24,12 +24,15 @@ func StartConsulServers(ctx context.Context, n int, cfg ConsulConfig) ([]*Consul
 	}
 	servers := make([]*Consul, n)
 	for i := range servers {
-		c := &Consul{cfg: cfg, token: token, servers: servers}
+		c := &Consul{cfg: cfg, token: token, servers: servers, ip: "127.0.0.1"}
 		if i > 0 {
 			c.cfg.NodeName += "-" + strconv.Itoa(i+1)
 		}
 		if err := cfg.Ports.Fill(&c.httpPort, &c.grpcPort, &c.serverPort, &c.serfPort); err != nil {
 			return nil, err
+		}
+		if cfg.OwnIPs && i > 0 {
+			c.ip, c.grpcPort = fmt.Sprintf("127.0.0.%d", i+1), servers[0].grpcPort
 		}
 		servers[i] = c
 	}
