@@ -103,5 +103,30 @@ func TestThroughAGateway(t *testing.T) {
 			t.Errorf("web's proxy is a %q", got)
 		}
 	})
+	s.run("inspect says so", func(t *testing.T) {
+		s.byHand("mistaken", meta(hello, "timeout", "1h"))
+		inspect := func(args ...string) (string, error) { return s.Lambdamesh.Run(s.ctx, append([]string{"inspect"}, args...)...) }
+		tells := func(words []string, args ...string) {
+			t.Helper()
+			said, err := inspect(args...)
+			s.must(err)
+			for _, word := range words {
+				if !strings.Contains(said, word) {
+					t.Errorf("inspect %v does not say %q:\n%s", args, word, said)
+				}
+			}
+		}
+		running := []string{"--admin-addr", s.Lambdamesh.AdminAddr()}
+		tells([]string{"hello-blue", "terminating gateway", hello}, running...)
+		tells([]string{"ok: invoked", "Envoy " + gateway.Name, "gateway, cluster"}, append(running, "hello")...)
+		tells([]string{`"form": "cluster"`, `"id": "` + gateway.Name + `"`}, append(running, "hello", "-o", "json")...)
+		// Without a running server: Consul alone.
+		away := []string{"--admin-addr", "127.0.0.1:1"}
+		tells([]string{"not a whole number from 1 to 900"}, append(away, "mistaken")...)
+		_, err := inspect(append(away, "nobody")...)
+		if err == nil || !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(err.Error(), "no service-defaults entry") {
+			t.Errorf("a service that there is not: %v", err)
+		}
+	})
 	s.signed()
 }

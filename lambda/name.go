@@ -53,3 +53,11 @@ func (n ServiceName) Compare(m ServiceName) int {
 		strings.Compare(n.Name, m.Name),
 	)
 }
+
+// ParseServiceName reads what String writes.
+func ParseServiceName(s string) ServiceName {
+	if parts := strings.Split(s, "/"); len(parts) == 3 {
+		return NewServiceName(parts[2], parts[1], parts[0])
+	}
+	return NewServiceName(s, "", "")
+}

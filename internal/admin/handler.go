@@ -3,7 +3,6 @@ package admin
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -26,7 +25,7 @@ func Handler(sources Sources, metrics prometheus.Gatherer, token string) http.Ha
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) {
-		writeState(w, sources.state(time.Now()))
+		writeState(w, sources.State(time.Now()))
 	})
 	sources.addPages(mux)
 	if token == "" {
@@ -67,10 +66,7 @@ func bearer(next http.Handler, token string) http.Handler {
 
 func writeState(w http.ResponseWriter, state State) {
 	w.Header().Set("Content-Type", "application/json")
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(state) // the client is gone: nobody is left to tell
+	_ = state.WriteJSON(w) // the client is gone: nobody is left to tell
 }
 
 func text(w http.ResponseWriter, code int, s string) {

@@ -103,7 +103,7 @@ func (s Sources) showFunction(r *http.Request) (view, bool) {
 }
 
 func (s Sources) showProxies(r *http.Request) (view, bool) {
-	shown := fitting(s.state(time.Now()).Proxies, r.FormValue("q"), func(p Proxy) []string {
+	shown := fitting(s.State(time.Now()).Proxies, r.FormValue("q"), func(p Proxy) []string {
 		return []string{p.ID, p.Kind, p.EnvoyVersion}
 	})
 	return view{page: "proxies", title: "Envoys", data: shown, twin: list(shown.Rows)}, true
@@ -111,7 +111,7 @@ func (s Sources) showProxies(r *http.Request) (view, bool) {
 
 func (s Sources) showProxy(r *http.Request) (view, bool) {
 	id := r.PathValue("id")
-	proxies := s.state(time.Now()).Proxies
+	proxies := s.State(time.Now()).Proxies
 	// A hot restart has two of one ID: the newer is the one with more to show.
 	if i := slices.IndexFunc(proxies, func(p Proxy) bool { return p.ID == id }); i >= 0 {
 		return view{page: "proxy", title: id, data: proxies[i]}, true
@@ -120,7 +120,7 @@ func (s Sources) showProxy(r *http.Request) (view, bool) {
 }
 
 func (s Sources) showRegistrator(*http.Request) (view, bool) {
-	state := s.state(time.Now())
+	state := s.State(time.Now())
 	return view{page: "registrator", title: "Registrator", data: state, twin: state.Registrator}, true
 }
 

@@ -97,8 +97,8 @@ type Change struct {
 	Reason  string `json:"reason"`
 }
 
-// state collects the answer. Lists are never null in it.
-func (s Sources) state(now time.Time) State {
+// State collects the answer. Lists are never null in it.
+func (s Sources) State(now time.Time) State {
 	state := State{Services: []Service{}, Proxies: []Proxy{}}
 	if s.Table != nil {
 		table := s.Table()

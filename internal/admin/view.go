@@ -36,21 +36,24 @@ type Problem struct {
 	Path    string `json:"-"` // the page that says more
 }
 
+// states are all that a service may be in, and what they mean.
+var states = []StateCount{
+	{State: lambda.StateOK, Meaning: "invoked"},
+	{State: lambda.StateError, Meaning: "a mistake keeps it from being invoked"},
+	{State: lambda.StateConflict, Meaning: "something else bears its name"},
+	{State: lambda.StateDisabled, Meaning: "switched off in its Meta"},
+}
+
 // maxProblems bounds how many problems are told one by one: a page with thousands
 // tells nobody anything.
 const maxProblems = 50
 
 func (s Sources) overview(now time.Time) Overview {
-	state := s.state(now)
+	state := s.State(now)
 	o := Overview{
 		Proxies: len(state.Proxies), Table: state.Table, Registrator: state.Registrator,
 		Problems: []Problem{},
-		States: []StateCount{
-			{State: lambda.StateOK, Meaning: "invoked"},
-			{State: lambda.StateError, Meaning: "a mistake keeps it from being invoked"},
-			{State: lambda.StateConflict, Meaning: "something else bears its name"},
-			{State: lambda.StateDisabled, Meaning: "switched off in its Meta"},
-		},
+		States:   slices.Clone(states),
 	}
 	if s.Unready != nil {
 		o.Reason = s.Unready()
@@ -122,7 +125,7 @@ type FunctionRefusal struct {
 
 // functions are all services with the proxies that have them.
 func (s Sources) functions(now time.Time) []Function {
-	state := s.state(now)
+	state := s.State(now)
 	functions := make([]Function, len(state.Services))
 	byName := map[string]*Function{}
 	for i, one := range state.Services {

@@ -38,6 +38,8 @@ type WatcherConfig struct {
 type Watcher struct {
 	cfg WatcherConfig
 
+	giveUp func() // called when there is no Table and a read has failed; nil: it is tried again
+
 	// Of the goroutine that runs Run.
 	said        trouble                     // what was logged last
 	wereFronted map[lambda.ServiceName]bool // services that a gateway's entry listed once
@@ -169,6 +171,9 @@ func (w *Watcher) say(kind trouble, status Status) {
 	case kind == pending:
 	case status.Table == nil:
 		w.cfg.Log.Warn("no Lambda services yet, trying on", "reason", status.Problem)
+		if w.giveUp != nil {
+			w.giveUp()
+		}
 	default:
 		w.cfg.Log.Warn("the last Lambda services stay, trying on", "reason", status.Problem)
 	}
