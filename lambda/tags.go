@@ -16,6 +16,10 @@ type Tagged struct {
 	Warnings   []string // what works, but should be mended; sorted
 }
 
+// EnabledTags are the keys of which a function has one, or both, that is to be in
+// the mesh: with the right prefix and with the mistaken one that FromTags reads too.
+func EnabledTags() []string { return []string{Prefix + KeyEnabled, alphaPrefix + KeyEnabled} }
+
 // FromTags reads the tags of the function with this ARN. found is false if none
 // of them is ours. The error joins a *Mistake for each wrong value; it says
 // nothing about whether the function is wanted, so nothing may be deleted for it.

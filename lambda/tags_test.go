@@ -9,6 +9,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// A function that has none of these tags asks for nothing, whatever else it has.
+func TestEnabledTags(t *testing.T) {
+	for _, tag := range EnabledTags() {
+		if tagged, _, err := FromTags(parsedARN, map[string]string{tag: "true"}); err != nil || !tagged.Enabled {
+			t.Errorf("%s: %+v, error %v", tag, tagged, err)
+		}
+	}
+	if len(EnabledTags()) != 2 {
+		t.Errorf("%v", EnabledTags())
+	}
+}
+
 func TestFromTags(t *testing.T) {
 	tests := []struct {
 		name     string

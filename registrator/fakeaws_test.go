@@ -271,12 +271,23 @@ func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, at Area, 
 }
 
 func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) {
-	var in struct{ PaginationToken string }
+	var in struct {
+		PaginationToken string
+		TagFilters      []struct{ Key string }
+	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		refuse(w, http.StatusBadRequest, "SerializationException")
 		return
 	}
-	names := f.names(at, func(arn lambda.ARN) bool { return len(f.functions[arn].Tags) > 0 && !f.unlisted[arn] })
+	names := f.names(at, func(arn lambda.ARN) bool {
+		tags := f.functions[arn].Tags
+		for _, filter := range in.TagFilters {
+			if _, ok := tags[filter.Key]; !ok {
+				return false
+			}
+		}
+		return len(tags) > 0 && !f.unlisted[arn]
+	})
 	page, next, ok := f.page(w, "GetResources", in.PaginationToken, at, names)
 	if !ok {
 		return

@@ -31,14 +31,16 @@ func TestListReadsEveryPage(t *testing.T) {
 		fake.Put(name, Enabled())
 	}
 	fake.Put("untagged", nil)
+	fake.Put("not-for-the-mesh", map[string]string{"team": "a", lambda.Prefix + lambda.KeyTimeout: "3"})
+	fake.Put("misprinted", map[string]string{strings.Replace(lambda.Prefix, "v1alpha1", "alpha", 1) + lambda.KeyEnabled: "true"})
 	list, err := newSource(fake.Regions(t, nil), true).list(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"a 30s", "b 30s", "c 30s", "d 30s", "e 30s"}, names(list)); diff != "" {
+	if diff := cmp.Diff([]string{"a 30s", "b 30s", "c 30s", "d 30s", "e 30s", "misprinted 30s"}, names(list)); diff != "" {
 		t.Error(diff)
 	}
-	want := []string{"GetResources 1", "GetResources 2", "GetResources 3", "ListFunctions 1", "ListFunctions 2", "ListFunctions 3"}
+	want := []string{"GetResources 1", "GetResources 2", "GetResources 3", "GetResources 1", "ListFunctions 1", "ListFunctions 2", "ListFunctions 3"}
 	if diff := cmp.Diff(want, fake.Requests()); diff != "" {
 		t.Error(diff)
 	}
@@ -84,6 +86,26 @@ func TestListFailsAsAWhole(t *testing.T) {
 	}
 }
 
+// A token that runs out in the middle has the listing read from its start.
+func TestListBeginsAgainWhereATokenExpires(t *testing.T) {
+	fake := StartFakeAWS(t)
+	fake.PageSize = 1
+	fake.Put("a", Enabled())
+	fake.Put("b", Enabled())
+	fake.Fail(Fault{Operation: "GetResources", Page: 2, Status: 400, Code: "PaginationTokenExpiredException", Times: listings - 1})
+	list, err := newSource(fake.Regions(t, nil), false).list(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a 0s", "b 0s"}, names(list)); diff != "" {
+		t.Error(diff)
+	}
+	want := []string{"GetResources 1", "GetResources 2", "GetResources 1", "GetResources 2", "GetResources 1", "GetResources 2", "GetResources 1"}
+	if diff := cmp.Diff(want, fake.Requests()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestListGetsOverThrottling(t *testing.T) {
 	fake := StartFakeAWS(t)
 	fake.Put("a", Enabled())
@@ -93,7 +115,7 @@ func TestListGetsOverThrottling(t *testing.T) {
 	if err != nil || len(list.Functions) != 1 {
 		t.Fatalf("listed %v, error %v", list.Functions, err)
 	}
-	want := map[string]float64{"lambdamesh_aws_requests_total GetResources 200": 1, "lambdamesh_aws_requests_total GetResources 400": 1}
+	want := map[string]float64{"lambdamesh_aws_requests_total GetResources 200": 2, "lambdamesh_aws_requests_total GetResources 400": 1}
 	if diff := cmp.Diff(want, Counted(t, registry)); diff != "" {
 		t.Error(diff)
 	}

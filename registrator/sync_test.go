@@ -270,7 +270,7 @@ func testSync(t *testing.T, m *mesh) {
 
 	result := m.sync(r)
 	m.expect(result.Plan, "create f", "create f-live", "create here")
-	if result.Applied != 3 || result.Functions != 7 {
+	if result.Applied != 3 || result.Functions != 6 {
 		t.Errorf("result %+v", result)
 	}
 	var skipped []string
@@ -297,7 +297,7 @@ func testSync(t *testing.T, m *mesh) {
 	m.writesNothing(r)
 	m.aws.Requests()
 	m.expect(m.sync(r).Plan)
-	if diff := cmp.Diff([]string{"GetResources 1"}, m.aws.Requests()); diff != "" {
+	if diff := cmp.Diff([]string{"GetResources 1", "GetResources 1"}, m.aws.Requests()); diff != "" {
 		t.Error(diff)
 	}
 

@@ -2,10 +2,12 @@ package registrator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
@@ -13,16 +15,42 @@ import (
 // taggedPage is the most that GetResources gives on a page.
 const taggedPage = 100
 
-// listTagged lists functions with their tags by the Resource Groups Tagging API:
-// 100 a call, outside of Lambda's own limit. It is eventually consistent: it may
-// list what is deleted already, and it omits what was never tagged.
+// listings is how often a listing is begun before it is given up because the
+// token of its next page has expired, which by AWS's reference takes 15 minutes.
+const listings = 3
+
+// listTagged lists the functions that have one of the tags that switch them on,
+// with all their tags, by the Resource Groups Tagging API: 100 a call, outside of
+// Lambda's own limit. It is eventually consistent: it may list what is deleted
+// already, and miss what was tagged just now.
+//
+// A request's filters are joined by and, so each tag is asked for by a listing of
+// its own. A function with both is listed twice.
 func listTagged(ctx context.Context, region Region) ([]Listed, error) {
+	var functions []Listed
+	for _, tag := range lambda.EnabledTags() {
+		some, err := listTaggedWith(ctx, region, tag)
+		var expired *types.PaginationTokenExpiredException
+		for begun := 1; errors.As(err, &expired) && begun < listings; begun++ {
+			some, err = listTaggedWith(ctx, region, tag)
+		}
+		if err != nil {
+			return nil, err
+		}
+		functions = append(functions, some...)
+	}
+	return functions, nil
+}
+
+// listTaggedWith lists the functions that have the tag, whatever its value.
+func listTaggedWith(ctx context.Context, region Region, tag string) ([]Listed, error) {
 	var functions []Listed
 	page := 0
 	err := pages(func(token string) (string, error) {
 		page++
 		out, err := region.Tagging.GetResources(ctx, &tagging.GetResourcesInput{
 			ResourceTypeFilters: []string{"lambda:function"},
+			TagFilters:          []types.TagFilter{{Key: aws.String(tag)}},
 			ResourcesPerPage:    aws.Int32(taggedPage),
 			PaginationToken:     nonEmpty(token),
 		})
