@@ -43,6 +43,9 @@ var rows = []row{
 	{"table-change", false, tableChange},
 	{"functions", false, functions},
 	{"patch-once", true, patchOnce},
+	{"aws-calls", true, awsCalls},
+	{"full-sync", true, fullSync},
+	{"aws-memory", false, awsMemory},
 }
 
 // bench is what all measurements share.
