@@ -56,7 +56,7 @@ func (w *work) fail(i int, err error) {
 	if err == nil {
 		return
 	}
-	w.failures[i] = fmt.Errorf("service %s: %w", w.changes[i].Service, err)
+	w.failures[i] = fmt.Errorf("service %s: %w", w.changes[i].name(), err)
 	if isAway(err) {
 		w.away.Store(true)
 	}
@@ -81,7 +81,7 @@ func (c catalog) writeEntries(ctx context.Context, w *work, indexes []int) {
 		group.Go(func() error {
 			err := w.stopped(ctx)
 			if err == nil {
-				err = c.writeEntry(ctx, *w.changes[i].entry)
+				err = c.in(w.changes[i].tenancy()).writeEntry(ctx, *w.changes[i].entry)
 			}
 			w.fail(i, err)
 			return nil
@@ -93,7 +93,7 @@ func (c catalog) writeEntries(ctx context.Context, w *work, indexes []int) {
 func (c catalog) writeEntry(ctx context.Context, write entryWrite) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	entry, options := write.entry, (&api.WriteOptions{}).WithContext(ctx)
+	entry, options := write.entry, c.at.write(ctx)
 	var done bool
 	var err error
 	if write.delete {

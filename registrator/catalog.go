@@ -16,14 +16,22 @@ type catalog struct {
 	node       string
 	datacenter string // Config.Datacenter
 	lists      []List
+	at         tenancy // where it reads and writes
+}
+
+// in is the catalog of a tenancy.
+func (c catalog) in(at tenancy) catalog {
+	c.at, c.lists = at, allIn(c.lists, at)
+	return c
 }
 
 // read takes in what Consul has. wants are the services that are wanted: whether
-// other nodes have them is only asked if our node lacks one.
-func (c catalog) read(ctx context.Context, wants map[string][]Want) (Current, error) {
+// other nodes have them is only asked if our node lacks one. known are lists that
+// need no reading; what is read is added.
+func (c catalog) read(ctx context.Context, wants map[string][]Want, known map[entryKey]listEntry) (Current, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	options := (&api.QueryOptions{}).WithContext(ctx)
+	options := c.at.query(ctx)
 	var current Current
 	if err := c.readEntries(options, &current); err != nil {
 		return Current{}, err
@@ -34,7 +42,7 @@ func (c catalog) read(ctx context.Context, wants map[string][]Want) (Current, er
 	if err := c.readOtherNodes(options, &current, wants); err != nil {
 		return Current{}, err
 	}
-	if err := c.readLists(options, &current); err != nil {
+	if err := c.readLists(ctx, known, &current); err != nil {
 		return Current{}, err
 	}
 	return current, nil
@@ -42,8 +50,9 @@ func (c catalog) read(ctx context.Context, wants map[string][]Want) (Current, er
 
 // place is where in a federation this is.
 type place struct {
-	datacenter string // empty if it is not known
-	federated  bool   // there are several
+	datacenter string   // empty if it is not known
+	federated  bool     // there are several
+	partitions []string // that are kept; none: Consul's community edition
 }
 
 // place learns which datacenter this is, if that was not said and there is only
@@ -90,6 +99,8 @@ func (c catalog) readEntries(options *api.QueryOptions, current *Current) error 
 // readDefaultProtocol reads what the proxy-defaults say of services that name no
 // protocol.
 func (c catalog) readDefaultProtocol(options *api.QueryOptions, current *Current) error {
+	// Each partition has its own, in its default namespace.
+	options = entryKey{partition: c.at.partition}.tenancy().query(options.Context())
 	entry, _, err := c.client.ConfigEntries().Get(api.ProxyDefaults, api.ProxyConfigGlobal, options)
 	if isStatus(err, http.StatusNotFound) {
 		return nil

@@ -48,6 +48,11 @@ type Config struct {
 	// skipped with this reason.
 	Datacenter string
 
+	// Partitions are the admin partitions of Consul Enterprise to keep, in all their
+	// namespaces. None: Consul's community edition, where a function that is tagged with
+	// a namespace or a partition is skipped.
+	Partitions []string
+
 	// Policy filters the plan; empty means PolicySync.
 	Policy Policy
 
@@ -109,6 +114,11 @@ func (c Config) Validate() error {
 			return fmt.Errorf("--regions, --assume-role: %s stands there twice", r)
 		}
 		seen[r.String()] = true
+	}
+	for _, partition := range c.Partitions {
+		if partition == "" {
+			return errors.New("--partitions: a partition without a name")
+		}
 	}
 	for _, list := range c.Lists {
 		if err := list.validate(); err != nil {

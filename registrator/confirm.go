@@ -15,7 +15,7 @@ const parallelConfirms = 8
 // confirm asks AWS about every function whose service the plan would take away,
 // by its full ARN, because the listing is only eventually consistent. What AWS
 // does not confirm is not done. The error joins the questions that failed.
-func (s *source) confirm(ctx context.Context, plan Plan, datacenter string) (Plan, error) {
+func (s *source) confirm(ctx context.Context, plan Plan, here place) (Plan, error) {
 	doubts := make([]string, len(plan.Changes))
 	failures := make([]error, len(plan.Changes))
 	var group errgroup.Group
@@ -25,14 +25,14 @@ func (s *source) confirm(ctx context.Context, plan Plan, datacenter string) (Pla
 			continue
 		}
 		group.Go(func() error {
-			doubts[i], failures[i] = s.doubt(ctx, change, datacenter)
+			doubts[i], failures[i] = s.doubt(ctx, change, here)
 			return nil
 		})
 	}
 	_ = group.Wait() // the failures are kept one by one
 	for i, change := range plan.Changes {
 		if failures[i] != nil {
-			failures[i] = fmt.Errorf("confirming the removal of service %s: %w", change.Service, failures[i])
+			failures[i] = fmt.Errorf("confirming the removal of service %s: %w", change.name(), failures[i])
 			doubts[i] = failures[i].Error()
 		}
 	}
@@ -42,7 +42,7 @@ func (s *source) confirm(ctx context.Context, plan Plan, datacenter string) (Pla
 // doubt says why a service must not be taken from its function after all; empty
 // where AWS confirms it: the function does not exist, or its tags do not ask for
 // the service.
-func (s *source) doubt(ctx context.Context, change Change, datacenter string) (string, error) {
+func (s *source) doubt(ctx context.Context, change Change, here place) (string, error) {
 	region, ok := s.areas[Area{Account: change.confirm.Account, Region: change.confirm.Region}]
 	if !ok { // the plan takes away only what lies in the scope
 		return "", fmt.Errorf("%s is not in an account and region that was listed", change.confirm)
@@ -56,13 +56,13 @@ func (s *source) doubt(ctx context.Context, change Change, datacenter string) (s
 		return "", seen.err
 	case present:
 	}
-	desired := desire([]Listed{{ARN: arn, Tags: seen.tags}}, datacenter)
+	desired := desire([]Listed{{ARN: arn, Tags: seen.tags}}, here)
 	if why, held := desired.Held[arn]; held {
-		return fmt.Sprintf("service %s stays: %s", change.Service, why), nil
+		return fmt.Sprintf("service %s stays: %s", change.name(), why), nil
 	}
 	for _, want := range desired.Wants[fold(change.Service)] {
-		if want.Function.ARN == change.confirm {
-			return fmt.Sprintf("service %s stays: the listing did not show it, but the function is there and tagged for it", change.Service), nil
+		if want.Function.ARN == change.confirm && want.at == change.tenancy() {
+			return fmt.Sprintf("service %s stays: the listing did not show it, but the function is there and tagged for it", change.name()), nil
 		}
 	}
 	return "", nil

@@ -47,6 +47,7 @@ func TestConsul(t *testing.T) {
 		"ConsulInTrouble":                 testConsulInTrouble,
 		"ListingThatLags":                 testListingThatLags,
 		"EndInMidSync":                    testEndInMidSync,
+		"EnterpriseFlagWithoutEnterprise": testEnterpriseFlagWithoutEnterprise,
 		"ConsulRestarts":                  testConsulRestarts,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})

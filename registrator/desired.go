@@ -1,6 +1,7 @@
 package registrator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 type Want struct {
 	Service  string
 	Function lambda.Function
+	at       tenancy
 
 	// KeepTimeout says that the function's timeout is not known: what the entry
 	// has stays.
@@ -46,9 +48,43 @@ type Desired struct {
 // and its config entries take names that differ in case for one.
 func fold(service string) string { return strings.ToLower(service) }
 
-// desire reads the tags of all listed functions. datacenter is ours, empty if it
-// is not known.
-func desire(functions []Listed, datacenter string) Desired {
+// within is what they ask for in one tenancy. What is skipped is not of any.
+func (d Desired) within(at tenancy) Desired {
+	d.Skipped = nil
+	if at == (tenancy{}) { // there is no other
+		return d
+	}
+	some := map[string][]Want{}
+	for name, wants := range d.Wants {
+		for _, want := range wants {
+			if want.at == at {
+				some[name] = append(some[name], want)
+			}
+		}
+	}
+	d.Wants = some
+	return d
+}
+
+// skipOutside takes out what is wanted in a namespace that is not one of these.
+func (d *Desired) skipOutside(tenancies []tenancy) {
+	for name, wants := range d.Wants {
+		d.Wants[name] = slices.DeleteFunc(wants, func(want Want) bool {
+			if slices.Contains(tenancies, want.at) {
+				return false
+			}
+			d.Skipped = append(d.Skipped, Skip{
+				Function: want.Function.ARN.String(),
+				Reason: fmt.Sprintf("service %s: partition %s has no namespace %s, or Consul's token may not see it",
+					want.Service, want.at.partition, want.at.namespace),
+			})
+			return true
+		})
+	}
+}
+
+// desire reads the tags of all listed functions; here is where we are.
+func desire(functions []Listed, here place) Desired {
 	d := Desired{
 		Wants:     map[string][]Want{},
 		Held:      map[lambda.ARN]string{},
@@ -70,23 +106,33 @@ func desire(functions []Listed, datacenter string) Desired {
 			continue
 		}
 		switch {
-		case notDefault(tagged.Namespace) || notDefault(tagged.Partition):
-			d.hold(listed.ARN, "it is tagged with a namespace or partition, which Consul's community edition does not have")
+		case len(here.partitions) == 0 && (notDefault(tagged.Namespace) || notDefault(tagged.Partition)):
+			d.hold(listed.ARN, "it is tagged with a namespace or partition, which Consul's community edition does not have (Consul Enterprise: --enterprise)")
 			continue
-		case tagged.Datacenter != "" && datacenter == "":
+		case tagged.Datacenter != "" && here.datacenter == "":
 			d.hold(listed.ARN, fmt.Sprintf("it is tagged for datacenter %s, and which datacenter this is was not said (--datacenter)", tagged.Datacenter))
 			continue
-		case tagged.Datacenter != "" && tagged.Datacenter != datacenter:
+		case tagged.Datacenter != "" && tagged.Datacenter != here.datacenter:
 			d.Elsewhere[listed.ARN] = true
 			d.Skipped = append(d.Skipped, Skip{
 				Function: listed.ARN.String(),
-				Reason:   fmt.Sprintf("it is tagged for datacenter %s, this is %s", tagged.Datacenter, datacenter),
+				Reason:   fmt.Sprintf("it is tagged for datacenter %s, this is %s", tagged.Datacenter, here.datacenter),
+				expected: true,
+			})
+			continue
+		}
+		at, ok := here.tenancy(tagged)
+		if !ok {
+			d.Skipped = append(d.Skipped, Skip{
+				Function: listed.ARN.String(),
+				Reason:   fmt.Sprintf("it is tagged for partition %s, which is not one of --partitions", at.partition),
 				expected: true,
 			})
 			continue
 		}
 		for _, want := range wants(tagged, listed) {
-			if why := unfit(want.Service, datacenter); why != "" {
+			want.at = at
+			if why := unfit(want.Service, at, here.datacenter); why != "" {
 				d.Skipped = append(d.Skipped, Skip{Function: want.Function.ARN.String(), Reason: why})
 				continue
 			}
@@ -96,6 +142,15 @@ func desire(functions []Listed, datacenter string) Desired {
 	}
 	slices.Sort(d.Warnings)
 	return d
+}
+
+// tenancy is where a function's services go; ok is false where it is not ours.
+func (p place) tenancy(tagged lambda.Tagged) (at tenancy, ok bool) {
+	if len(p.partitions) == 0 {
+		return tenancy{}, true
+	}
+	at = tenancy{cmp.Or(tagged.Partition, lambda.DefaultName), cmp.Or(tagged.Namespace, lambda.DefaultName)}
+	return at, slices.Contains(p.partitions, at.partition)
 }
 
 // wants are the services of an enabled function. A timeout in its tags goes

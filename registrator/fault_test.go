@@ -176,13 +176,12 @@ func testEntryChangedMeanwhile(t *testing.T, m *mesh) {
 }
 
 func testFailedReadOfConsulWritesNothing(t *testing.T, m *mesh) {
-	r, w := m.wired(nil)
 	m.aws.Put("f", Enabled())
-	m.sync(r)
+	m.sync(m.registrator(nil))
 	m.aws.Put("g", Enabled())
 	m.aws.Delete("f")
 	for _, path := range []string{"/v1/config/service-defaults", "/v1/catalog/node-services/lambdas", "/v1/catalog/services", "/v1/catalog/datacenters"} {
-		w.written()
+		r, w := m.wired(nil)
 		w.breakWith(func(request *http.Request) error {
 			if request.Method == http.MethodGet && request.URL.Path == path {
 				return errBroken

@@ -1,6 +1,7 @@
 package registrator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -20,12 +21,14 @@ const listedIn = "lambdamesh-listed-in"
 type List struct {
 	kind, name string
 	consumer   consumer // zero for a gateway
+	at         tenancy  // of the services; the entry is in the same partition
 }
 
 // consumer is who services are exported to.
 type consumer struct {
-	Partition string `json:",omitempty"`
-	Peer      string `json:",omitempty"`
+	Partition     string `json:",omitempty"`
+	Peer          string `json:",omitempty"`
+	SamenessGroup string `json:",omitempty"` // somebody else's
 }
 
 // GatewayList is the terminating-gateway entry of this name.
@@ -38,6 +41,25 @@ func ExportList(to string) List {
 		list.consumer = consumer{Peer: peer}
 	}
 	return list
+}
+
+// in is the list for the services of a tenancy. A partition's exported-services
+// bear its name.
+func (l List) in(at tenancy) List {
+	l.at = at
+	if l.kind == api.ExportedServices && at.partition != "" {
+		l.name = at.partition
+	}
+	return l
+}
+
+// allIn are the lists for the services of a tenancy.
+func allIn(lists []List, at tenancy) []List {
+	all := make([]List, len(lists))
+	for i, list := range lists {
+		all[i] = list.in(at)
+	}
+	return all
 }
 
 // String names it for people and in Meta.
@@ -54,6 +76,7 @@ func (l List) String() string {
 // line is one of an entry's Services, with every field as Consul sent it.
 type line struct {
 	Name      string
+	Namespace string // empty: default
 	Consumers []consumer
 
 	fields map[string]json.RawMessage
@@ -70,7 +93,7 @@ func (e *Entry) lines() ([]line, error) {
 	all := make([]line, len(raw))
 	for i, fields := range raw {
 		all[i].fields = fields
-		for name, to := range map[string]any{"Name": &all[i].Name, "Consumers": &all[i].Consumers} {
+		for name, to := range map[string]any{"Name": &all[i].Name, "Namespace": &all[i].Namespace, "Consumers": &all[i].Consumers} {
 			if field, ok := fields[name]; ok {
 				if err := json.Unmarshal(field, to); err != nil {
 					return nil, fmt.Errorf("decoding the services of %s %s: %w", e.GetKind(), e.Name, err)
@@ -106,7 +129,7 @@ func (n line) with(field string, value any) line {
 // plain reports whether nobody put more into the line than its name.
 func (n line) plain() bool {
 	for name, field := range n.fields {
-		own := name == "Name" || name == "Consumers" || string(field) == `"`+lambda.DefaultName+`"`
+		own := name == "Name" || name == "Namespace" || name == "Consumers"
 		if !own && !isEmpty(field) {
 			return false
 		}
@@ -114,10 +137,16 @@ func (n line) plain() bool {
 	return true
 }
 
+// names reports whether the line is for the service, by its own name.
+func (l List) names(n line, service string) bool {
+	return strings.EqualFold(n.Name, service) && cmp.Or(n.Namespace, lambda.DefaultName) == cmp.Or(l.at.namespace, lambda.DefaultName)
+}
+
 // covers reports whether the line is for the service, by name or by "*", and for
 // the list's consumer.
 func (l List) covers(n line, service string) bool {
-	return (n.Name == "*" || strings.EqualFold(n.Name, service)) &&
+	every := n.Name == "*" && (n.Namespace == "*" || l.names(n, "*"))
+	return (every || l.names(n, service)) &&
 		(l.consumer == consumer{} || slices.Contains(n.Consumers, l.consumer))
 }
 
@@ -131,13 +160,17 @@ func (l List) add(lines []line, service string) []line {
 	if l.has(lines, service) {
 		return lines
 	}
+	ours := line{Name: service, Namespace: l.at.namespace}.with("Name", service)
+	if ours.Namespace != "" {
+		ours = ours.with("Namespace", ours.Namespace)
+	}
 	if l.consumer == (consumer{}) {
-		return append(slices.Clone(lines), line{Name: service}.with("Name", service))
+		return append(slices.Clone(lines), ours)
 	}
 	lines = slices.Clone(lines)
-	i := slices.IndexFunc(lines, func(n line) bool { return strings.EqualFold(n.Name, service) })
+	i := slices.IndexFunc(lines, func(n line) bool { return l.names(n, service) })
 	if i < 0 {
-		lines, i = append(lines, line{Name: service}.with("Name", service)), len(lines)
+		lines, i = append(lines, ours), len(lines)
 	}
 	lines[i].Consumers = append(slices.Clone(lines[i].Consumers), l.consumer)
 	lines[i] = lines[i].with("Consumers", lines[i].Consumers)
@@ -148,7 +181,7 @@ func (l List) add(lines []line, service string) []line {
 func (l List) remove(lines []line, service string) []line {
 	var rest []line
 	for _, n := range lines {
-		if !strings.EqualFold(n.Name, service) || !l.covers(n, service) {
+		if !l.names(n, service) || !l.covers(n, service) {
 			rest = append(rest, n)
 			continue
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
 // Listing of services in other entries: what the planner decides, and how it is
@@ -27,19 +29,29 @@ type listEntry struct {
 }
 
 // entryKey names an entry.
-type entryKey struct{ kind, name string }
+type entryKey struct{ kind, name, partition string }
 
-func (l List) key() entryKey { return entryKey{l.kind, l.name} }
+func (l List) key() entryKey { return entryKey{l.kind, l.name, l.at.partition} }
 
-// readLists reads the entries of the lists that are asked for.
-func (c catalog) readLists(options *api.QueryOptions, current *Current) error {
-	current.Lists = map[entryKey]listEntry{}
+// tenancy is where the entry is: gateways are looked for in the default namespace,
+// and exported-services are in no other.
+func (k entryKey) tenancy() tenancy {
+	if k.partition == "" {
+		return tenancy{}
+	}
+	return tenancy{partition: k.partition, namespace: lambda.DefaultName}
+}
+
+// readLists reads the entries of the lists that are asked for, but for those that
+// are known.
+func (c catalog) readLists(ctx context.Context, known map[entryKey]listEntry, current *Current) error {
+	current.Lists = known
 	for _, list := range c.lists {
 		if _, done := current.Lists[list.key()]; done {
 			continue
 		}
 		entry := new(Entry)
-		_, err := c.client.Raw().Query("/v1/config/"+list.kind+"/"+list.name, entry, options)
+		_, err := c.client.Raw().Query("/v1/config/"+list.kind+"/"+list.name, entry, list.key().tenancy().query(ctx))
 		switch {
 		case isStatus(err, http.StatusNotFound):
 			entry = newEntry(list.kind, list.name)
@@ -116,7 +128,7 @@ func (c catalog) writeLists(ctx context.Context, w *work, current map[entryKey]l
 		}
 		err := w.stopped(ctx)
 		if err == nil {
-			err = c.writeList(ctx, current[key].entry.withLines(lines))
+			err = c.in(key.tenancy()).writeList(ctx, current[key].entry.withLines(lines))
 		}
 		for _, i := range indexes {
 			w.fail(i, err)

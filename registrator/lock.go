@@ -191,6 +191,18 @@ func isForbidden(err error) bool {
 	return isStatus(err, 403) || strings.Contains(err.Error(), "response code: 403")
 }
 
+// areas are what the replicas of one registrator have in common: the accounts and
+// regions that it reads, and the partitions that it keeps.
+func (c Config) areas(s *source) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) {
+		names, err := s.areaNames(ctx)
+		for _, partition := range slices.Sorted(slices.Values(c.Partitions)) {
+			names = append(names, "partition "+partition)
+		}
+		return names, err
+	}
+}
+
 // areaNames are the accounts and regions that the source reads, sorted. It asks
 // AWS whose credentials ours are.
 func (s *source) areaNames(ctx context.Context) ([]string, error) {

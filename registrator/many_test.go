@@ -24,7 +24,7 @@ func TestTwentyThousandFunctions(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 	in := newScenario(t).Input
-	in.Desired = desire(list.Functions, "dc1")
+	in.Desired = desire(list.Functions, place{datacenter: "dc1"})
 	plan := MakePlan(in)
 	if n := plan.count(KindCreate); n != many || len(plan.Changes) != many {
 		t.Fatalf("%d of %d changes create", n, len(plan.Changes))
@@ -37,7 +37,7 @@ func TestTwentyThousandFunctions(t *testing.T) {
 	if plan := MakePlan(in); !plan.Empty() {
 		t.Errorf("%d changes where nothing is to be done", len(plan.Changes))
 	}
-	in.Desired = desire(list.Functions[:many/4], "dc1")
+	in.Desired = desire(list.Functions[:many/4], place{datacenter: "dc1"})
 	if err := guard(MakePlan(in), DefaultMaxDeleteRatio); err == nil || !strings.Contains(err.Error(), "15000 of 20000") {
 		t.Errorf("error %v", err)
 	}

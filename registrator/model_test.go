@@ -158,7 +158,7 @@ func TestPlanModel(t *testing.T) {
 		hidden := rapid.IntRange(0, 3).Draw(t, "hidden") == 0
 		input := func(reregister bool) Input {
 			return Input{
-				Current: m.current(hidden), Desired: desire(functions, "dc1"), Reregister: reregister,
+				Current: m.current(hidden), Desired: desire(functions, place{datacenter: "dc1"}), Reregister: reregister,
 				Scope: Scope{{Account: ourAccount, Region: "us-east-1"}: true},
 				Lists: modelLists, KeepExtensions: keep,
 				Adopt: rapid.Bool().Draw(t, "adopt"), Federated: rapid.Bool().Draw(t, "federated"),

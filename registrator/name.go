@@ -1,8 +1,11 @@
 package registrator
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
 // The longest server name that TLS carries (RFC 6066: a host name of DNS), and the
@@ -15,13 +18,16 @@ const (
 // consulService is the service that Consul's servers register themselves as.
 const consulService = "consul"
 
-// unfit says why Consul cannot carry a service of this name in this datacenter;
-// empty if it can. The characters of functions and aliases are all good.
-func unfit(service, datacenter string) string {
+// unfit says why Consul cannot carry a service of this name there, in this
+// datacenter; empty if it can. The characters of functions and aliases are all good.
+func unfit(service string, at tenancy, datacenter string) string {
 	if strings.EqualFold(service, consulService) {
 		return "consul is the name of Consul's own servers"
 	}
-	serverName := len(service) + len(".default.") + len(datacenter) + len(".internal.") + trustDomainLength
+	serverName := len(service+"."+cmp.Or(at.namespace, lambda.DefaultName)+"."+datacenter+".internal.") + trustDomainLength
+	if notDefault(at.partition) {
+		serverName += len("." + at.partition + "-v1")
+	}
 	if serverName > maxServerName {
 		return fmt.Sprintf("service %s cannot be called: its name in TLS would have %d characters, of at most %d", service, serverName, maxServerName)
 	}

@@ -23,7 +23,10 @@ func (p Plan) count(kind Kind) int {
 }
 
 func (c Change) compare(d Change) int {
-	return cmp.Or(strings.Compare(c.Service, d.Service), strings.Compare(string(c.Kind), string(d.Kind)))
+	return cmp.Or(
+		strings.Compare(c.Partition, d.Partition), strings.Compare(c.Namespace, d.Namespace),
+		strings.Compare(c.Service, d.Service), strings.Compare(string(c.Kind), string(d.Kind)),
+	)
 }
 
 func (s Skip) compare(t Skip) int {
@@ -53,7 +56,7 @@ func (p Plan) WriteTable(w io.Writer) error {
 	} else {
 		fmt.Fprintln(table, "CHANGE\tSERVICE\tREASON")
 		for _, change := range p.Changes {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", change.Kind, change.Service, change.Reason)
+			fmt.Fprintf(table, "%s\t%s\t%s\n", change.Kind, change.name(), change.Reason)
 		}
 	}
 	if len(p.Skipped) > 0 {

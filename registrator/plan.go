@@ -29,6 +29,10 @@ type Change struct {
 	Service string `json:"service"`
 	Reason  string `json:"reason"`
 
+	// Of Consul Enterprise; empty with the community edition.
+	Namespace string `json:"namespace,omitempty"`
+	Partition string `json:"partition,omitempty"`
+
 	entry    *entryWrite
 	instance *instanceWrite
 	lists    []listEdit
@@ -37,6 +41,12 @@ type Change struct {
 	// this service, before the change is made; zero for none.
 	confirm lambda.ARN
 }
+
+// tenancy is where the service is.
+func (c Change) tenancy() tenancy { return tenancy{partition: c.Partition, namespace: c.Namespace} }
+
+// name is the service's, for people.
+func (c Change) name() string { return c.tenancy().of(c.Service) }
 
 // entryWrite writes or deletes a service-defaults entry by CAS.
 type entryWrite struct {
@@ -67,6 +77,9 @@ type Input struct {
 	Desired Desired
 	Scope   Scope
 	Adopt   bool
+
+	// at is the tenancy that all of it is of.
+	at tenancy
 
 	// KeepExtensions leaves Consul's own Lambda extension in entries.
 	KeepExtensions bool
@@ -99,12 +112,28 @@ func MakePlan(in Input) Plan {
 	return p.plan
 }
 
+// joined is one plan of several, of a tenancy each.
+func joined(plans []Plan, skipped []Skip) Plan {
+	all := Plan{Changes: []Change{}, Skipped: slices.Clone(skipped)}
+	for _, plan := range plans {
+		all.Changes = append(all.Changes, plan.Changes...)
+		all.Skipped = append(all.Skipped, plan.Skipped...)
+		all.owned += plan.owned
+	}
+	slices.SortFunc(all.Changes, Change.compare)
+	slices.SortFunc(all.Skipped, Skip.compare)
+	return all
+}
+
 type planner struct {
 	Input
 	plan Plan
 }
 
-func (p *planner) add(c Change) { p.plan.Changes = append(p.plan.Changes, c) }
+func (p *planner) add(c Change) {
+	c.Partition, c.Namespace = p.at.partition, p.at.namespace
+	p.plan.Changes = append(p.plan.Changes, c)
+}
 
 func (p *planner) conflict(service, reason string) {
 	p.add(Change{Kind: KindConflict, Service: service, Reason: reason})

@@ -82,7 +82,7 @@ type scenario struct {
 func newScenario(t testing.TB) *scenario {
 	return &scenario{TB: t, Input: Input{
 		Current: Current{Entries: map[string]*Entry{}, Instances: map[string][]Instance{}, OnOtherNodes: map[string]bool{}},
-		Desired: desire(nil, "dc1"),
+		Desired: desire(nil, place{datacenter: "dc1"}),
 		Scope:   Scope{{Account: ourAccount, Region: "us-east-1"}: true},
 	}}
 }
@@ -103,7 +103,7 @@ func (s *scenario) kept(name string, arn lambda.ARN) *scenario {
 }
 
 func (s *scenario) tagged(functions ...Listed) *scenario {
-	s.Desired = desire(functions, "dc1")
+	s.Desired = desire(functions, place{datacenter: "dc1"})
 	return s
 }
 
@@ -184,7 +184,7 @@ func TestPlan(t *testing.T) {
 		}, "skip …"},
 		{"datacenter not known", func(s *scenario) {
 			s.kept("f", ours)
-			s.Desired = desire([]Listed{function("f", "datacenter", "dc2")}, "")
+			s.Desired = desire([]Listed{function("f", "datacenter", "dc2")}, place{})
 		}, "skip …"},
 		{"foreign entry", func(s *scenario) { s.entry(entryWith(t, "f", nil)).tagged(function("f")) }, "conflict f: its service-defaults entry was made by somebody else"},
 		{"foreign entry, unwanted", func(s *scenario) { s.entry(entryWith(t, "f", hand)) }, ""},

@@ -12,7 +12,7 @@ func (policy Policy) apply(plan Plan) Plan {
 	}
 	return plan.without(func(i int) string {
 		if c := plan.Changes[i]; c.Kind == KindDelete {
-			return fmt.Sprintf("service %s is kept: the policy is %s", c.Service, PolicyUpsertOnly)
+			return fmt.Sprintf("service %s is kept: the policy is %s", c.name(), PolicyUpsertOnly)
 		}
 		return ""
 	})

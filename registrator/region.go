@@ -13,6 +13,7 @@ import (
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -88,6 +89,7 @@ func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	}
 	base, err := config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(options.client),
+		config.WithLogger(logging.Nop{}), // it writes lines of its own to stderr, of nothing that a person can mend
 		config.WithAPIOptions(requests.apiOptions()))
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)

@@ -24,6 +24,7 @@ type Registrator struct {
 
 	// run is held by a run: one at a time. It guards what follows.
 	run        sync.Mutex
+	here       place           // as last read; without a datacenter: not known yet
 	registered time.Time       // when services that cannot be read back were last registered
 	said       map[string]bool // notes and warnings, each said once
 
@@ -55,7 +56,7 @@ func New(config Config) (*Registrator, error) {
 		source:  source,
 		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter, lists: config.Lists},
 		metrics: metrics,
-		lock:    &lock{client: config.Consul, node: config.NodeName, areas: source.areaNames, logger: config.Logger},
+		lock:    &lock{client: config.Consul, node: config.NodeName, areas: config.areas(source), logger: config.Logger},
 		said:    map[string]bool{},
 		status:  Status{Changes: []Change{}},
 	}, nil
@@ -126,31 +127,44 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 		return Plan{}, read, unread
 	}
 	read.functions = len(listing.Functions)
-	place, err := r.catalog.place(ctx)
+	desired, err := r.desireLocked(ctx, listing)
 	if err != nil {
 		return Plan{}, read, errors.Join(unread, err)
 	}
-	desired := desire(listing.Functions, place.datacenter)
-	current, err := r.catalog.read(ctx, desired.Wants)
+	tenancies, err := r.catalog.tenancies(ctx, r.config.Partitions)
 	if err != nil {
 		return Plan{}, read, errors.Join(unread, err)
 	}
-	read.whole, read.lists = true, current.Lists
-	unread = errors.Join(unread, current.Denied)
-	r.sayLocked(slog.LevelWarn, listing.Notes, current.Notes, desired.Warnings)
-	r.sayLocked(slog.LevelInfo, current.Hints)
-	read.reregister = current.CatalogHidden && read.at.Sub(r.registered) >= reregisterEvery
-	plan := MakePlan(Input{
-		Current:    current,
-		Desired:    desired,
-		Scope:      listing.Scope,
-		Lists:      r.config.Lists,
-		Federated:  place.federated,
-		Adopt:      r.config.Adopt,
-		Reregister: read.reregister,
+	desired.skipOutside(tenancies)
+	r.sayLocked(slog.LevelWarn, listing.Notes, desired.Warnings)
+	read.lists = map[entryKey]listEntry{}
+	var plans []Plan
+	for _, at := range tenancies {
+		within := desired.within(at)
+		current, err := r.catalog.in(at).read(ctx, within.Wants, read.lists)
+		if err != nil {
+			return Plan{}, read, errors.Join(unread, err)
+		}
+		unread = errors.Join(unread, current.Denied)
+		r.sayLocked(slog.LevelWarn, current.Notes)
+		r.sayLocked(slog.LevelInfo, current.Hints)
+		reregister := current.CatalogHidden && read.at.Sub(r.registered) >= reregisterEvery
+		read.reregister = read.reregister || reregister
+		plans = append(plans, MakePlan(Input{
+			Current:    current,
+			Desired:    within,
+			Scope:      listing.Scope,
+			Lists:      allIn(r.config.Lists, at),
+			Federated:  r.here.federated,
+			Adopt:      r.config.Adopt,
+			Reregister: reregister,
+			at:         at,
 
-		KeepExtensions: r.config.KeepExtensions,
-	})
+			KeepExtensions: r.config.KeepExtensions,
+		}))
+	}
+	read.whole = true
+	plan := joined(plans, desired.Skipped)
 	for _, skip := range plan.Skipped {
 		if !skip.expected {
 			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("skipped %s: %s", skip.Function, skip.Reason)})
@@ -162,8 +176,34 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 			return plan, read, errors.Join(unread, err)
 		}
 	}
-	plan, err = r.source.confirm(ctx, plan, place.datacenter)
+	plan, err = r.source.confirm(ctx, plan, r.here)
 	return plan, read, errors.Join(unread, err)
+}
+
+// desireLocked is what the listed functions ask for. Consul is asked where we are
+// once, and again where a function is tagged for another datacenter: whether there
+// are several then decides what is done with what it had here.
+func (r *Registrator) desireLocked(ctx context.Context, listing Listing) (Desired, error) {
+	if r.here.datacenter == "" {
+		if err := r.locateLocked(ctx); err != nil {
+			return Desired{}, err
+		}
+	}
+	desired := desire(listing.Functions, r.here)
+	if len(desired.Elsewhere) > 0 {
+		return desired, r.locateLocked(ctx)
+	}
+	return desired, nil
+}
+
+func (r *Registrator) locateLocked(ctx context.Context) error {
+	here, err := r.catalog.place(ctx)
+	if err != nil {
+		return err
+	}
+	here.partitions = r.config.Partitions
+	r.here = here
+	return nil
 }
 
 // apply carries out the plan. It goes on after a change that failed, and ends
@@ -175,11 +215,11 @@ func (r *Registrator) apply(ctx context.Context, plan Plan, lists map[entryKey]l
 		switch {
 		case change.Kind == KindConflict:
 			r.metrics.changed(change.Kind)
-			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("conflict: service %s: %s", change.Service, change.Reason)})
+			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("conflict: service %s: %s", change.name(), change.Reason)})
 		case failures[i] == nil:
 			applied++
 			r.metrics.changed(change.Kind)
-			r.config.Logger.Info("changed a service in Consul", "change", change.Kind, "service", change.Service, "reason", change.Reason)
+			r.config.Logger.Info("changed a service in Consul", "change", change.Kind, "service", change.name(), "reason", change.Reason)
 		}
 	}
 	return applied, joinFirst(failures)

@@ -243,7 +243,7 @@ func TestConfirm(t *testing.T) {
 			}
 			s := newSource(fake.Regions(t, nil), false)
 			s.areas = map[Area]Region{{Account: fake.Account, Region: fake.Region}: s.regions[0]}
-			plan, err := s.confirm(t.Context(), remove(fake.ARN("f").WithQualifier(test.alias), test.service), "dc1")
+			plan, err := s.confirm(t.Context(), remove(fake.ARN("f").WithQualifier(test.alias), test.service), place{datacenter: "dc1"})
 			if (err != nil) != (test.fault != nil) {
 				t.Errorf("error %v", err)
 			}

@@ -22,10 +22,21 @@ type opError struct{ what string }
 func (e *opError) Error() string { return e.what }
 
 // writeInstances registers or deregisters the services of the changes at these
-// indexes, by transactions.
+// indexes, by transactions, each within one tenancy.
 func (c catalog) writeInstances(ctx context.Context, w *work, indexes []int) {
-	for batch := range slices.Chunk(indexes, txnOperations) {
-		c.writeBatch(ctx, w, batch)
+	var tenancies []tenancy // in the order of the changes
+	of := map[tenancy][]int{}
+	for _, i := range indexes {
+		at := w.changes[i].tenancy()
+		if of[at] == nil {
+			tenancies = append(tenancies, at)
+		}
+		of[at] = append(of[at], i)
+	}
+	for _, at := range tenancies {
+		for batch := range slices.Chunk(of[at], txnOperations) {
+			c.in(at).writeBatch(ctx, w, batch)
+		}
 	}
 }
 
@@ -86,7 +97,7 @@ func (c catalog) transact(ctx context.Context, w *work, batch []int) (api.TxnErr
 	for _, i := range batch {
 		ops = append(ops, c.operation(*w.changes[i].instance))
 	}
-	ok, answer, _, err := c.client.Txn().Txn(ops, (&api.QueryOptions{}).WithContext(ctx))
+	ok, answer, _, err := c.client.Txn().Txn(ops, c.at.query(ctx))
 	if err != nil || ok {
 		return nil, err
 	}
@@ -103,6 +114,8 @@ func (c catalog) operation(write instanceWrite) *api.TxnOp {
 		Service:     write.instance.Service,
 		Tags:        write.instance.Tags,
 		Meta:        write.instance.Meta,
+		Partition:   c.at.partition,
+		Namespace:   c.at.namespace,
 		ModifyIndex: write.instance.index,
 	}}
 	switch {
@@ -125,8 +138,8 @@ func (c catalog) makeNode(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	_, err := c.client.Catalog().Register(&api.CatalogRegistration{
-		Node: c.node, SkipNodeUpdate: true, NodeMeta: map[string]string{"external-node": "true"},
-	}, (&api.WriteOptions{}).WithContext(ctx))
+		Node: c.node, Partition: c.at.partition, SkipNodeUpdate: true, NodeMeta: map[string]string{"external-node": "true"},
+	}, (&api.WriteOptions{Partition: c.at.partition}).WithContext(ctx)) // a node is in no namespace
 	if isStatus(err, http.StatusForbidden) {
 		return fmt.Errorf(`making node %[1]s (it must exist, or the token needs: node %[1]q { policy = "write" }): %[2]w`, c.node, err)
 	}

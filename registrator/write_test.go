@@ -51,7 +51,7 @@ func testTransactions(t *testing.T, m *mesh) {
 	if writes := w.written(); len(writes) > 0 {
 		t.Errorf("it wrote %v", writes)
 	}
-	if diff := cmp.Diff([]string{"/v1/catalog/datacenters", "/v1/config/service-defaults", "/v1/catalog/node-services/lambdas"}, w.read()); diff != "" {
+	if diff := cmp.Diff([]string{"/v1/config/service-defaults", "/v1/catalog/node-services/lambdas"}, w.read()); diff != "" {
 		t.Error(diff)
 	}
 

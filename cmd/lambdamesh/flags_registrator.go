@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/lambdamesh/lambdamesh/internal/consul"
+	"github.com/lambdamesh/lambdamesh/lambda"
 	"github.com/lambdamesh/lambdamesh/registrator"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
@@ -18,6 +20,8 @@ type registratorFlags struct {
 	regions        []string
 	roles          roles
 	datacenter     string
+	enterprise     bool
+	partitions     []string
 	policy         string
 	maxDeleteRatio float64
 	timeouts       bool
@@ -35,6 +39,8 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.regions, "regions", nil, "AWS regions to read, by commas (default AWS_REGION or the profile's)")
 	flags.Var(&f.roles, "assume-role", "`ARN[,EXTERNAL-ID]` of a role of a further account to read; may be repeated")
 	flags.StringVar(&f.datacenter, "datacenter", "", "take only functions whose datacenter tag, if any, is this (default Consul's only datacenter)")
+	flags.BoolVar(&f.enterprise, "enterprise", false, "Consul is Consul Enterprise: heed the namespace and partition tags of functions")
+	flags.StringSliceVar(&f.partitions, "partitions", nil, "with --enterprise, the admin partitions to keep, by commas; functions tagged for another are skipped (default \"default\")")
 	choiceVar(flags, &f.policy, "policy", "what a sync may do; upsert-only never deletes",
 		string(registrator.PolicySync), string(registrator.PolicyUpsertOnly))
 	flags.Float64Var(&f.maxDeleteRatio, "max-delete-ratio", registrator.DefaultMaxDeleteRatio, "share of what is owned that one sync of more than 10 deletions may delete")
@@ -55,6 +61,13 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 	if err != nil {
 		return nil, err
 	}
+	partitions := f.partitions
+	switch {
+	case len(partitions) > 0 && !f.enterprise:
+		return nil, errors.New("--partitions: Consul has partitions with --enterprise alone")
+	case len(partitions) == 0 && f.enterprise:
+		partitions = []string{lambda.DefaultName}
+	}
 	var lists []registrator.List
 	for _, name := range f.gateways {
 		lists = append(lists, registrator.GatewayList(name))
@@ -68,6 +81,7 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 		SyncInterval:   f.interval,
 		NodeName:       f.nodeName,
 		Datacenter:     f.datacenter,
+		Partitions:     partitions,
 		Policy:         registrator.Policy(f.policy),
 		MaxDeleteRatio: f.maxDeleteRatio,
 		Force:          f.force,

@@ -104,6 +104,7 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "perhaps"}, says: "AWS_USE_FIPS_ENDPOINT"},
 		{args: "sync -o yaml", says: "table, json"},
 		{args: "registrator --policy none", says: "sync, upsert-only"},
+		{args: "registrator --regions us-east-1 --partitions p1", says: "--partitions"},
 	} {
 		code, stdout, stderr := invoke(t, test.env, strings.Fields(test.args)...)
 		if code != exitUsage || stdout != "" {
