@@ -7,6 +7,7 @@ import (
 
 func TestList(t *testing.T) {
 	gateway, peer, partition := GatewayList("g"), ExportList("peer:east"), ExportList("p1")
+	team := gateway.in(tenancy{partition: "p1", namespace: "team"})
 	for _, test := range []struct {
 		name   string
 		list   List
@@ -25,6 +26,11 @@ func TestList(t *testing.T) {
 		{"exported to others already", peer, false, `[{"Name":"f","Consumers":[{"Peer":"west"}]}]`, `[{"Name":"f","Consumers":[{"Peer":"west"},{"Peer":"east"}]}]`},
 		{"all exported to others", peer, false, `[{"Name":"*","Consumers":[{"Peer":"west"}]}]`, `[{"Name":"*","Consumers":[{"Peer":"west"}]},{"Name":"f","Consumers":[{"Peer":"east"}]}]`},
 		{"all exported to it", partition, false, `[{"Name":"*","Consumers":[{"Partition":"p1"}]}]`, `[{"Name":"*","Consumers":[{"Partition":"p1"}]}]`},
+		{"exported to a group already", peer, false, `[{"Name":"f","Consumers":[{"SamenessGroup":"all"}]}]`, `[{"Name":"f","Consumers":[{"SamenessGroup":"all"},{"Peer":"east"}]}]`},
+		{"of another namespace", team, false, `[{"Name":"f"},{"Name":"*","Namespace":"other"}]`, `[{"Name":"f"},{"Name":"*","Namespace":"other"},{"Name":"f","Namespace":"team"}]`},
+		{"all of the namespace", team, false, `[{"Name":"*","Namespace":"team"}]`, `[{"Name":"*","Namespace":"team"}]`},
+		{"all of all namespaces", team, false, `[{"Name":"*","Namespace":"*"}]`, `[{"Name":"*","Namespace":"*"}]`},
+		{"out of the namespace", team, true, `[{"Name":"f"},{"Name":"f","Namespace":"team"}]`, `[{"Name":"f"}]`},
 		{"export out, others stay", peer, true, `[{"Name":"f","Consumers":[{"Peer":"west"},{"Peer":"east"}]}]`, `[{"Name":"f","Consumers":[{"Peer":"west"}]}]`},
 		{"last export out", peer, true, `[{"Name":"f","Consumers":[{"Peer":"east"}]}]`, `[]`},
 	} {
