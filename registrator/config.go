@@ -56,10 +56,10 @@ type Config struct {
 	// Policy filters the plan; empty means PolicySync.
 	Policy Policy
 
-	// MaxDeleteRatio is the share of what is owned in this scope that one run may
-	// delete once it deletes more than 10; past it nothing is written at all. Zero
-	// is the strictest: never more than 10. The flag's default is
-	// DefaultMaxDeleteRatio.
+	// MaxDeleteRatio is the share of what is owned of an account and region that one
+	// run may delete once it deletes more than 10 there; past it nothing is written at
+	// all, be it of another account. Zero is the strictest: never more than 10. The
+	// flag's default is DefaultMaxDeleteRatio.
 	MaxDeleteRatio float64
 
 	// Force goes past MaxDeleteRatio.

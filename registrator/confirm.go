@@ -43,7 +43,7 @@ func (s *source) confirm(ctx context.Context, plan Plan, here place) (Plan, erro
 // where AWS confirms it: the function does not exist, or its tags do not ask for
 // the service.
 func (s *source) doubt(ctx context.Context, change Change, here place) (string, error) {
-	region, ok := s.areas[Area{Account: change.confirm.Account, Region: change.confirm.Region}]
+	region, ok := s.areas[areaOf(change.confirm)]
 	if !ok { // the plan takes away only what lies in the scope
 		return "", fmt.Errorf("%s is not in an account and region that was listed", change.confirm)
 	}

@@ -38,7 +38,7 @@ func TestTwentyThousandFunctions(t *testing.T) {
 		t.Errorf("%d changes where nothing is to be done", len(plan.Changes))
 	}
 	in.Desired = desire(list.Functions[:many/4], place{datacenter: "dc1"})
-	if err := guard(MakePlan(in), DefaultMaxDeleteRatio); err == nil || !strings.Contains(err.Error(), "15000 of 20000") {
+	if err := guard(MakePlan(in), DefaultMaxDeleteRatio); err == nil || !strings.Contains(err.Error(), "15000 of 20000 services of functions in us-east-1 of account 123456789012") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -66,7 +66,7 @@ type Plan struct {
 	Changes []Change `json:"changes"` // sorted by service; one for each, and a conflict beside it
 	Skipped []Skip   `json:"skipped"` // sorted by function
 
-	owned int // services of ours in scope, for the guard
+	owned map[Area]int // services of ours in scope, for the guard
 }
 
 const protocolHTTP = "http"
@@ -98,7 +98,7 @@ type Input struct {
 // MakePlan compares what Consul has with what the tags ask for. It is a pure
 // function: it reads its input alone and changes nothing in it.
 func MakePlan(in Input) Plan {
-	p := planner{Input: in, plan: Plan{Changes: []Change{}, Skipped: append([]Skip{}, in.Desired.Skipped...)}}
+	p := planner{Input: in, plan: Plan{Changes: []Change{}, Skipped: append([]Skip{}, in.Desired.Skipped...), owned: map[Area]int{}}}
 	names := in.Current.names()
 	for name := range in.Desired.Wants {
 		names = append(names, name)
@@ -114,11 +114,13 @@ func MakePlan(in Input) Plan {
 
 // joined is one plan of several, of a tenancy each.
 func joined(plans []Plan, skipped []Skip) Plan {
-	all := Plan{Changes: []Change{}, Skipped: slices.Clone(skipped)}
+	all := Plan{Changes: []Change{}, Skipped: slices.Clone(skipped), owned: map[Area]int{}}
 	for _, plan := range plans {
 		all.Changes = append(all.Changes, plan.Changes...)
 		all.Skipped = append(all.Skipped, plan.Skipped...)
-		all.owned += plan.owned
+		for area, n := range plan.owned {
+			all.owned[area] += n
+		}
 	}
 	slices.SortFunc(all.Changes, Change.compare)
 	slices.SortFunc(all.Skipped, Skip.compare)
@@ -144,7 +146,7 @@ func (p *planner) service(name string) {
 	entry := p.Current.Entries[name]
 	ours, foreign := p.Current.instance(name)
 	if owner := ownerOf(entry, ours); !owner.IsZero() && p.Scope.Contains(owner) {
-		p.plan.owned++
+		p.plan.owned[areaOf(owner)]++
 	}
 	wants := p.Desired.Wants[name]
 	if len(wants) == 0 {

@@ -371,9 +371,11 @@ func TestGuard(t *testing.T) {
 		{500, 1000, 0.5, false},
 		{501, 1000, 0.5, true},
 	} {
-		plan := Plan{owned: test.owned}
+		at := areaOf(arnOf(ourAccount, "f"))
+		elsewhere := areaOf(arnOf(theirAccount, "f"))
+		plan := Plan{owned: map[Area]int{at: test.owned, elsewhere: 10_000}}
 		for range test.deletes {
-			plan.Changes = append(plan.Changes, Change{Kind: KindDelete})
+			plan.Changes = append(plan.Changes, Change{Kind: KindDelete, confirm: arnOf(ourAccount, "f")})
 		}
 		if err := guard(plan, test.ratio); (err != nil) != test.stops {
 			t.Errorf("%d of %d at %g: %v", test.deletes, test.owned, test.ratio, err)

@@ -2,7 +2,9 @@ package registrator
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 )
 
 // apply filters the plan. What it takes out is reported as skipped.
@@ -37,25 +39,37 @@ func (p Plan) without(reason func(i int) string) Plan {
 // installation deletes a large share of itself in daily work.
 const freeDeletes = 10
 
-// guard refuses a plan that deletes too much of what is owned in this scope.
+// guard refuses a plan that deletes too much of what is owned in one account and
+// region: what goes wrong, a role of another account or tags that somebody stripped,
+// goes wrong in one of them, and must not hide among the services of many others.
 func guard(plan Plan, ratio float64) error {
-	deletes := plan.count(KindDelete)
-	if deletes <= freeDeletes || float64(deletes) <= ratio*float64(plan.owned) {
-		return nil
+	deletes := map[Area]int{}
+	for _, change := range plan.Changes {
+		if change.Kind == KindDelete {
+			deletes[areaOf(change.confirm)]++
+		}
 	}
-	return &MassDeletionError{Deletes: deletes, Owned: plan.owned, Ratio: ratio}
+	areas := slices.SortedFunc(maps.Keys(deletes), func(a, b Area) int { return strings.Compare(a.String(), b.String()) })
+	for _, area := range areas {
+		n, owned := deletes[area], plan.owned[area]
+		if n > freeDeletes && float64(n) > ratio*float64(owned) {
+			return &MassDeletionError{Area: area, Deletes: n, Owned: owned, Ratio: ratio}
+		}
+	}
+	return nil
 }
 
 // MassDeletionError says that a run stopped before it wrote anything, because it
 // would have deleted more than Config.MaxDeleteRatio allows.
 type MassDeletionError struct {
+	Area    Area
 	Deletes int
-	Owned   int
+	Owned   int // there
 	Ratio   float64
 }
 
 // Error says how to go on.
 func (e *MassDeletionError) Error() string {
-	return fmt.Sprintf("%d of %d services would be deleted, more than the share of %g that --max-delete-ratio allows: nothing was changed; --force goes on",
-		e.Deletes, e.Owned, e.Ratio)
+	return fmt.Sprintf("%d of %d services of functions in %s would be deleted, more than the share of %g that --max-delete-ratio allows: nothing was changed; --force goes on",
+		e.Deletes, e.Owned, e.Area, e.Ratio)
 }

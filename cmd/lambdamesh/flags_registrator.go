@@ -43,7 +43,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.partitions, "partitions", nil, "with --enterprise, the admin partitions to keep, by commas; functions tagged for another are skipped (default \"default\")")
 	choiceVar(flags, &f.policy, "policy", "what a sync may do; upsert-only never deletes",
 		string(registrator.PolicySync), string(registrator.PolicyUpsertOnly))
-	flags.Float64Var(&f.maxDeleteRatio, "max-delete-ratio", registrator.DefaultMaxDeleteRatio, "share of what is owned that one sync of more than 10 deletions may delete")
+	flags.Float64Var(&f.maxDeleteRatio, "max-delete-ratio", registrator.DefaultMaxDeleteRatio, "share of what is owned of an account and region that one sync of more than 10 deletions there may delete")
 	flags.BoolVar(&f.timeouts, "timeouts", true, "read each function's timeout into its Meta")
 	flags.Float64Var(&f.awsRate, "aws-rate", registrator.DefaultAWSRate, "Lambda control-plane requests per second, bursts of five times that")
 	flags.BoolVar(&f.adopt, "adopt", false, "take over hand-written Meta with the same ARN")
