@@ -46,6 +46,7 @@ func TestConsul(t *testing.T) {
 		"ListChangedMeanwhile":            testListChangedMeanwhile,
 		"ConsulInTrouble":                 testConsulInTrouble,
 		"ListingThatLags":                 testListingThatLags,
+		"TaggingDenied":                   testTaggingDenied,
 		"EndInMidSync":                    testEndInMidSync,
 		"EnterpriseFlagWithoutEnterprise": testEnterpriseFlagWithoutEnterprise,
 		"ConsulRestarts":                  testConsulRestarts,

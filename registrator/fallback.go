@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -50,6 +51,13 @@ func eachFunction(ctx context.Context, region Region, do func(types.FunctionConf
 		}
 		return aws.ToString(out.NextMarker), nil
 	})
+}
+
+// oneByOneTakes is how long listOneByOne takes for so many functions: calls of
+// ListFunctions, and one of ListTags for each, at a rate a second.
+func oneByOneTakes(functions int, rate float64) time.Duration {
+	calls := (functions+functionPage-1)/functionPage + functions
+	return time.Duration(float64(calls) / rate * float64(time.Second))
 }
 
 // listOneByOne lists functions, with their timeouts, where the tagging API is

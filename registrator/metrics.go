@@ -9,6 +9,7 @@ import (
 
 type metrics struct {
 	lastSuccess prometheus.Gauge
+	oneByOne    prometheus.Gauge
 	changes     *prometheus.CounterVec
 }
 
@@ -17,6 +18,10 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		lastSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lambdamesh_registrator_last_success_timestamp_seconds",
 			Help: "When the last full sync without an error ended, in seconds since 1970; 0 before the first.",
+		}),
+		oneByOne: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "lambdamesh_registrator_one_by_one_listings",
+			Help: "Accounts and regions in which the last full sync read each function's tags by a call of its own, because tag:GetResources is denied.",
 		}),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lambdamesh_registrator_changes_total",
@@ -29,7 +34,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	if registerer == nil {
 		return m, nil
 	}
-	for _, collector := range []prometheus.Collector{m.lastSuccess, m.changes} {
+	for _, collector := range []prometheus.Collector{m.lastSuccess, m.oneByOne, m.changes} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}

@@ -31,6 +31,9 @@ func TestLambdaCallsArePaced(t *testing.T) {
 		if took := time.Since(start); took < 35*time.Second || took > 36*time.Second {
 			t.Errorf("202 calls took %s", took)
 		}
+		if len(list.Notes) != 1 || !strings.Contains(list.Notes[0], "34 minutes for 10,000 functions, at --aws-rate 5") {
+			t.Errorf("notes: %q", list.Notes)
+		}
 		fake.mu.Lock()
 		defer fake.mu.Unlock()
 		calls := fake.times[1:] // without GetResources

@@ -41,6 +41,8 @@ type Region struct {
 	Tagging  TaggingAPI
 	Lambda   LambdaAPI
 	Identity IdentityAPI
+
+	rate float64 // most calls of Lambda a second; 0: not known
 }
 
 // String names it for people.
@@ -134,5 +136,6 @@ func newRegion(base aws.Config, name string, options AWSOptions) Region {
 		Tagging:  tagging.NewFromConfig(regional),
 		Lambda:   awslambda.NewFromConfig(regional, paced(options.Rate)),
 		Identity: sts.NewFromConfig(regional),
+		rate:     options.Rate,
 	}
 }

@@ -127,6 +127,7 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 		return Plan{}, read, unread
 	}
 	read.functions = len(listing.Functions)
+	r.metrics.oneByOne.Set(float64(listing.OneByOne))
 	desired, err := r.desireLocked(ctx, listing)
 	if err != nil {
 		return Plan{}, read, errors.Join(unread, err)

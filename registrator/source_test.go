@@ -158,7 +158,7 @@ func TestListWithoutTheTaggingAPI(t *testing.T) {
 	if diff := cmp.Diff([]string{"a 30s", "b 30s", "c 30s"}, names(list)); diff != "" {
 		t.Error(diff)
 	}
-	if len(list.Notes) != 1 || !strings.Contains(list.Notes[0], "tag:GetResources is denied") {
+	if len(list.Notes) != 1 || !strings.Contains(list.Notes[0], "tag:GetResources is denied") || !strings.Contains(list.Notes[0], " 0 minutes for 10,000 functions, at --aws-rate 1000") || list.OneByOne != 1 {
 		t.Errorf("notes: %q", list.Notes)
 	}
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 	. "github.com/lambdamesh/lambdamesh/registrator"
@@ -117,6 +118,28 @@ func testListingThatLags(t *testing.T, m *mesh) {
 	m.whole("f", m.aws.ARN("f"))
 	m.aws.Heal()
 	m.expect(m.sync(r).Plan, "delete f")
+}
+
+// Where the tagging API is denied that is said once, and stands in the metrics for as
+// long as it is so.
+func testTaggingDenied(t *testing.T, m *mesh) {
+	registry := prometheus.NewRegistry()
+	r := m.registrator(func(c *Config) { c.Registerer = registry })
+	m.aws.Put("f", Enabled())
+	m.aws.Put("gone", Enabled())
+	const slow = "lambdamesh_registrator_one_by_one_listings"
+	m.aws.Fail(Fault{Operation: "GetResources", Status: http.StatusBadRequest, Code: "AccessDeniedException"})
+	m.expect(m.sync(r).Plan, "create f", "create gone")
+	m.aws.Delete("gone")
+	m.expect(m.sync(r).Plan, "delete gone")
+	if n := m.said("tag:GetResources is denied"); n != 1 || Counted(t, registry)[slow] != 1 {
+		t.Errorf("said %d times, metrics %v", n, Counted(t, registry))
+	}
+	m.aws.Heal()
+	m.expect(m.sync(r).Plan)
+	if n := Counted(t, registry)[slow]; n != 0 {
+		t.Errorf("the metric is still %v", n)
+	}
 }
 
 // A run that is told to end in mid-sync ends between two writes and says so; the
