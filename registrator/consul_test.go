@@ -59,6 +59,8 @@ func TestConsulWithACLs(t *testing.T) {
 		"RecommendedPolicy":            testRecommendedPolicy,
 		"LockElectsOne":                testLockElectsOne,
 		"ReplicaIsKilledInMidSync":     testReplicaIsKilledInMidSync,
+		"TokenRevokedInMidSync":        testTokenRevokedInMidSync,
+		"ReplicaIsEndedInMidSync":      testReplicaIsEndedInMidSync,
 		"ListingDenied":                testListingDenied,
 		"DocumentedPolicy":             testDocumentedPolicy,
 		"FilteredAnswersDeleteNothing": testFilteredAnswersDeleteNothing,

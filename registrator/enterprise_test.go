@@ -20,7 +20,7 @@ func TestEnterprise(t *testing.T) {
 	log := &buffer{}
 	r, err := New(Config{
 		Consul: client, Regions: aws.Regions(t, nil), Partitions: []string{"default", "p1"}, NoTimeouts: true,
-		Lists:  []List{GatewayList("gw"), ExportList("peer:east")},
+		Lists:  []List{GatewayList("gw"), ExportList("peer:east"), ExportList("p2")},
 		Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
@@ -74,14 +74,14 @@ func TestEnterprise(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"gw":      `[{"Name":"f","Namespace":"default"},{"Name":"g","Namespace":"team"},{"Name":"g-live","Namespace":"team"}]`,
-		"default": `[{"Consumers":[{"Peer":"east"}],"Name":"f","Namespace":"default"},{"Consumers":[{"Peer":"east"}],"Name":"g","Namespace":"team"},{"Consumers":[{"Peer":"east"}],"Name":"g-live","Namespace":"team"}]`,
+		"default": `[{"Consumers":[{"Peer":"east"},{"Partition":"p2"}],"Name":"f","Namespace":"default"},{"Consumers":[{"Peer":"east"},{"Partition":"p2"}],"Name":"g","Namespace":"team"},{"Consumers":[{"Peer":"east"},{"Partition":"p2"}],"Name":"g-live","Namespace":"team"}]`,
 	} {
 		kind := map[string]string{"gw": "terminating-gateway", "default": "exported-services"}[name]
 		if diff := cmp.Diff(want, consul.Lines("default", kind, name)); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
 	}
-	if diff := cmp.Diff(`[{"Consumers":[{"Peer":"east"}],"Name":"h","Namespace":"default"}]`, consul.Lines("p1", "exported-services", "p1")); diff != "" {
+	if diff := cmp.Diff(`[{"Consumers":[{"Peer":"east"},{"Partition":"p2"}],"Name":"h","Namespace":"default"}]`, consul.Lines("p1", "exported-services", "p1")); diff != "" {
 		t.Error(diff)
 	}
 

@@ -3,6 +3,7 @@ package registrator
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -29,6 +30,7 @@ type FakeAWS struct {
 	mu        sync.Mutex
 	functions map[lambda.ARN]FakeFunction
 	unlisted  map[lambda.ARN]bool
+	deleted   map[lambda.ARN]FakeFunction // that the tagging API still lists
 	faults    []*Fault
 	requests  []string
 	times     []time.Time // of requests
@@ -62,7 +64,7 @@ func StartFakeAWS(t testing.TB) *FakeAWS {
 	t.Helper()
 	fake := &FakeAWS{
 		Account: "123456789012", Region: "us-east-1", PageSize: 100,
-		functions: map[lambda.ARN]FakeFunction{}, unlisted: map[lambda.ARN]bool{},
+		functions: map[lambda.ARN]FakeFunction{}, unlisted: map[lambda.ARN]bool{}, deleted: map[lambda.ARN]FakeFunction{},
 	}
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
@@ -131,6 +133,20 @@ func (f *FakeAWS) Delete(name string) { f.DeleteAt(f.ARN(name)) }
 func (f *FakeAWS) DeleteAt(arn lambda.ARN) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	delete(f.functions, arn)
+}
+
+// Linger deletes a function that the tagging API goes on listing, as its eventual
+// consistency may; with lingering false it no longer does.
+func (f *FakeAWS) Linger(name string, lingering bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	arn := f.ARN(name)
+	if !lingering {
+		delete(f.deleted, arn)
+		return
+	}
+	f.deleted[arn] = f.functions[arn]
 	delete(f.functions, arn)
 }
 
@@ -233,9 +249,9 @@ func (f *FakeAWS) fault(w http.ResponseWriter, operation string, page int, at Ar
 }
 
 // names are the functions there that pass, sorted.
-func (f *FakeAWS) names(at Area, pass func(lambda.ARN) bool) []string {
+func (f *FakeAWS) names(at Area, functions map[lambda.ARN]FakeFunction, pass func(lambda.ARN) bool) []string {
 	var names []string
-	for arn := range f.functions {
+	for arn := range functions {
 		if (Area{Account: arn.Account, Region: arn.Region}) == at && pass(arn) {
 			names = append(names, arn.Name)
 		}
@@ -279,8 +295,10 @@ func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) 
 		refuse(w, http.StatusBadRequest, "SerializationException")
 		return
 	}
-	names := f.names(at, func(arn lambda.ARN) bool {
-		tags := f.functions[arn].Tags
+	listed := maps.Clone(f.functions)
+	maps.Copy(listed, f.deleted)
+	names := f.names(at, listed, func(arn lambda.ARN) bool {
+		tags := listed[arn].Tags
 		for _, filter := range in.TagFilters {
 			if _, ok := tags[filter.Key]; !ok {
 				return false
@@ -301,7 +319,7 @@ func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) 
 	for _, name := range page {
 		arn := at.arn(name)
 		m := mapping{ResourceARN: arn.String()}
-		for key, value := range f.functions[arn].Tags {
+		for key, value := range listed[arn].Tags {
 			m.Tags = append(m.Tags, tag{key, value})
 		}
 		mappings = append(mappings, m)
@@ -310,7 +328,7 @@ func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) 
 }
 
 func (f *FakeAWS) listFunctions(w http.ResponseWriter, r *http.Request, at Area) {
-	names := f.names(at, func(lambda.ARN) bool { return true })
+	names := f.names(at, f.functions, func(lambda.ARN) bool { return true })
 	page, next, ok := f.page(w, "ListFunctions", r.URL.Query().Get("Marker"), at, names)
 	if !ok {
 		return

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 // break a request.
 type wire struct {
 	http.RoundTripper
+	token atomic.Pointer[string] // nil: none
 
 	mu     sync.Mutex
 	before func(*http.Request) error // nil: nothing breaks
@@ -44,6 +46,10 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.writes = append(w.writes, r.Method+" "+r.URL.Path)
 	}
 	w.mu.Unlock()
+	if token := w.token.Load(); token != nil {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Consul-Token", *token)
+	}
 	return w.RoundTripper.RoundTrip(r)
 }
 

@@ -59,6 +59,7 @@ func TestListFailsAsAWhole(t *testing.T) {
 		{"page two of the tagging API", Fault{Operation: "GetResources", Page: 2, Status: 500, Code: "InternalServiceException"}, "GetResources 2", "page 2 of the tagged resources"},
 		{"page two of the timeouts", Fault{Operation: "ListFunctions", Page: 2, Status: 500, Code: "ServiceException"}, "ListFunctions 2", "page 2 of the functions"},
 		{"expired token", Fault{Operation: "GetResources", Page: 2, Status: 400, Code: "PaginationTokenExpiredException"}, "GetResources 2", "PaginationTokenExpiredException"},
+		{"credentials that expire", Fault{Operation: "GetResources", Page: 2, Status: 400, Code: "ExpiredTokenException"}, "GetResources 2", "ExpiredTokenException"},
 		{"repeated token", Fault{Operation: "GetResources", Page: 2, Repeat: true}, "GetResources 2", "repeats the token"},
 		{"answer cut short", Fault{Operation: "GetResources", Page: 2, Cut: true}, "GetResources 2", "page 2 of the tagged resources"},
 		{"answer without a list", Fault{Operation: "GetResources", Page: 2, Empty: true}, "GetResources 2", "holds no list"},
