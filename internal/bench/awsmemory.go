@@ -12,29 +12,50 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
-// awsMemory reports the most memory that `lambdamesh sync` ever has, for 100,000
-// functions of which 1,000 are in the mesh, and for 100,000 that all are. The latter
-// are all new: their plan has a change for each.
+// awsMemory reports the most memory that `lambdamesh sync` ever has: for 100,000
+// functions of which 1,000 are in the mesh, for 100,000 that all are to be and are
+// new, so that the plan has a change for each, and for 10,000 that Consul has.
 func awsMemory(ctx context.Context, s *stage) error {
 	b, err := s.startSides(ctx, 0)
 	if err != nil {
 		return err
 	}
-	for _, enabled := range []int{1000, 100_000} {
-		b.aws.Set(fakeaws.Functions{Total: 100_000, Enabled: enabled})
-		sync := exec.CommandContext(ctx, s.lambdamesh, "sync", "--dry-run", "-o", "json", "--aws-rate", "100000",
-			"--consul-http-addr", b.server.HTTPAddr())
-		sync.Env = testmesh.Environ(s.dir)
-		for name, value := range b.aws.Env() {
-			sync.Env = append(sync.Env, name+"="+value)
+	for _, c := range []struct {
+		name      string
+		functions fakeaws.Functions
+		first     bool // made in Consul before
+	}{
+		{"1000-enabled-of-100000", fakeaws.Functions{Total: 100_000, Enabled: 1000}, false},
+		{"100000-enabled", fakeaws.Functions{Total: 100_000, Enabled: 100_000}, false},
+		{"10000-kept", fakeaws.Functions{Total: 10_000, Enabled: 10_000}, true},
+	} {
+		b.aws.Set(c.functions)
+		if c.first {
+			if _, err := s.syncOnce(ctx, b); err != nil {
+				return fmt.Errorf("%s: making them: %w", c.name, err)
+			}
 		}
-		sync.Stderr = os.Stderr
-		if err := sync.Run(); err != nil {
-			return fmt.Errorf("planning for %d functions: %w", enabled, err)
+		peak, err := s.syncOnce(ctx, b, "--dry-run")
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		usage, _ := sync.ProcessState.SysUsage().(*syscall.Rusage)
-		name := fmt.Sprintf("aws-memory/%d-enabled-of-100000/peak", enabled)
-		s.add(report.Plain(name, float64(usage.Maxrss)/1024, "MB"))
+		s.add(report.Plain("aws-memory/"+c.name+"/peak", peak, "MB"))
 	}
 	return nil
+}
+
+// syncOnce runs `lambdamesh sync`, and returns the most memory that it had, in MB.
+func (s *stage) syncOnce(ctx context.Context, b *sides, args ...string) (float64, error) {
+	args = append([]string{"sync", "-o", "json", "--log-level", "warn", "--aws-rate", "100000", "--consul-http-addr", b.server.HTTPAddr()}, args...)
+	sync := exec.CommandContext(ctx, s.lambdamesh, args...)
+	sync.Env = testmesh.Environ(s.dir)
+	for name, value := range b.aws.Env() {
+		sync.Env = append(sync.Env, name+"="+value)
+	}
+	sync.Stderr = os.Stderr
+	if err := sync.Run(); err != nil {
+		return 0, err
+	}
+	usage, _ := sync.ProcessState.SysUsage().(*syscall.Rusage)
+	return float64(usage.Maxrss) / 1024, nil
 }
