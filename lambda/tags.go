@@ -20,6 +20,11 @@ type Tagged struct {
 // the mesh: with the right prefix and with the mistaken one that FromTags reads too.
 func EnabledTags() []string { return []string{Prefix + KeyEnabled, alphaPrefix + KeyEnabled} }
 
+// IsTag reports whether FromTags reads a tag with this key.
+func IsTag(key string) bool {
+	return strings.HasPrefix(key, Prefix) || strings.HasPrefix(key, alphaPrefix)
+}
+
 // FromTags reads the tags of the function with this ARN. found is false if none
 // of them is ours. The error joins a *Mistake for each wrong value; it says
 // nothing about whether the function is wanted, so nothing may be deleted for it.

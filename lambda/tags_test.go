@@ -16,6 +16,11 @@ func TestEnabledTags(t *testing.T) {
 			t.Errorf("%s: %+v, error %v", tag, tagged, err)
 		}
 	}
+	for key, want := range map[string]bool{Prefix + "x": true, alphaPrefix + KeyTimeout: true, "team": false, "": false} {
+		if IsTag(key) != want {
+			t.Errorf("IsTag(%q) = %t", key, !want)
+		}
+	}
 	if len(EnabledTags()) != 2 {
 		t.Errorf("%v", EnabledTags())
 	}

@@ -15,13 +15,15 @@ import (
 // those that this version of Consul's API client does not know: what an operator
 // added survives being read and written.
 type Entry struct {
-	Kind        string
-	Name        string
-	Protocol    string
-	Meta        map[string]string
-	ModifyIndex uint64 // of the CAS that replaces or deletes it; 0 creates
+	Kind            string
+	Name            string
+	Protocol        string
+	Meta            map[string]string
+	EnvoyExtensions json.RawMessage
+	ModifyIndex     uint64 // of the CAS that replaces or deletes it; 0 creates
 
-	fields map[string]json.RawMessage
+	sent   json.RawMessage            // as Consul sent it; nil: it did not
+	fields map[string]json.RawMessage // of one that is new or changed; nil: those of sent
 }
 
 var _ api.ConfigEntry = (*Entry)(nil)
@@ -40,15 +42,26 @@ func (e *Entry) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, (*fields)(e)); err != nil {
 		return fmt.Errorf("decoding a config entry: %w", err)
 	}
-	if err := json.Unmarshal(data, &e.fields); err != nil {
-		return fmt.Errorf("decoding a config entry: %w", err)
-	}
+	e.sent = slices.Clone(data) // the decoder uses it again
 	return nil
+}
+
+// all are the entry's fields. They are not kept decoded, which takes three times the
+// memory; of thousands of entries a run changes few.
+func (e *Entry) all() map[string]json.RawMessage {
+	if e.fields != nil {
+		return e.fields
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(e.sent, &fields); err != nil { // what is not JSON was refused on its way in
+		panic(err)
+	}
+	return fields
 }
 
 // MarshalJSON writes it back, without what Consul itself keeps in it.
 func (e *Entry) MarshalJSON() ([]byte, error) {
-	fields := maps.Clone(e.fields)
+	fields := maps.Clone(e.all())
 	for _, name := range bookkeeping {
 		delete(fields, name)
 	}
@@ -69,7 +82,7 @@ func (e *Entry) set(field string, value any) {
 // clone is a copy that can be changed.
 func (e *Entry) clone() *Entry {
 	c := *e
-	c.fields, c.Meta = maps.Clone(e.fields), maps.Clone(e.Meta)
+	c.fields, c.Meta = maps.Clone(e.all()), maps.Clone(e.Meta)
 	return &c
 }
 
@@ -111,7 +124,7 @@ func (e *Entry) madeForUs() bool {
 		return false
 	}
 	ours := append([]string{"Kind", "Name", "Namespace", "Partition", "Protocol", "Meta"}, bookkeeping...)
-	for name, value := range e.fields {
+	for name, value := range e.all() {
 		if !slices.Contains(ours, name) && !isEmpty(value) {
 			return false
 		}

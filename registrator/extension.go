@@ -32,7 +32,7 @@ func (x extension) arn() lambda.ARN {
 // extensions are the entry's; one that cannot be read has no name.
 func (e *Entry) extensions() []extension {
 	var raw []json.RawMessage
-	_ = json.Unmarshal(e.fields["EnvoyExtensions"], &raw) // absent, or nothing of ours
+	_ = json.Unmarshal(e.EnvoyExtensions, &raw) // absent, or nothing of ours
 	all := make([]extension, len(raw))
 	for i := range raw {
 		if json.Unmarshal(raw[i], &all[i]) != nil {
@@ -66,12 +66,14 @@ func (e *Entry) withoutExtension(arn lambda.ARN) *Entry {
 	}
 	c := e.clone()
 	delete(c.fields, "EnvoyExtensions")
+	c.EnvoyExtensions = nil
 	if len(rest) > 0 {
 		raw := make([]json.RawMessage, len(rest))
 		for i := range rest {
 			raw[i] = rest[i].raw
 		}
 		c.set("EnvoyExtensions", raw)
+		c.EnvoyExtensions = c.fields["EnvoyExtensions"]
 	}
 	return c
 }

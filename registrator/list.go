@@ -85,7 +85,7 @@ type line struct {
 // lines are the entry's Services.
 func (e *Entry) lines() ([]line, error) {
 	var raw []map[string]json.RawMessage
-	if field, ok := e.fields["Services"]; ok {
+	if field, ok := e.all()["Services"]; ok {
 		if err := json.Unmarshal(field, &raw); err != nil {
 			return nil, fmt.Errorf("decoding the services of %s %s: %w", e.GetKind(), e.Name, err)
 		}

@@ -18,9 +18,9 @@ import (
 
 // Listed is one function as AWS listed it.
 type Listed struct {
-	ARN     lambda.ARN // unqualified
-	Tags    map[string]string
-	Timeout time.Duration // the function's own; zero when not read
+	ARN     lambda.ARN        // unqualified
+	Tags    map[string]string // those of our vocabulary, and maybe others
+	Timeout time.Duration     // the function's own; zero when not read
 
 	// TimeoutUnknown says that the timeout was wanted and could not be read: what
 	// Consul has of it then stays.

@@ -20,7 +20,7 @@ const taggedPage = 100
 const listings = 3
 
 // listTagged lists the functions that have one of the tags that switch them on,
-// with all their tags, by the Resource Groups Tagging API: 100 a call, outside of
+// with the tags that we read, by the Resource Groups Tagging API: 100 a call, outside of
 // Lambda's own limit. It is eventually consistent: it may list what is deleted
 // already, and miss what was tagged just now.
 //
@@ -65,9 +65,12 @@ func listTaggedWith(ctx context.Context, region Region, tag string) ([]Listed, e
 			if err != nil {
 				return "", fmt.Errorf("page %d of the tagged resources: %w", page, err)
 			}
-			tags := make(map[string]string, len(resource.Tags))
+			tags := map[string]string{}
 			for _, tag := range resource.Tags {
-				tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+				// A function may have 50 tags, of 19 kB together.
+				if key := aws.ToString(tag.Key); lambda.IsTag(key) {
+					tags[key] = aws.ToString(tag.Value)
+				}
 			}
 			functions = append(functions, Listed{ARN: arn.Unqualified(), Tags: tags})
 		}
