@@ -66,7 +66,9 @@ func (s *server) registratorState() admin.Registrator {
 		LastRun: orNil(status.LastRun), LastSuccess: orNil(status.LastSuccess), Error: status.Error,
 	}
 	for _, c := range status.Changes {
-		state.Changes = append(state.Changes, admin.Change{Kind: string(c.Kind), Service: c.Service, Reason: c.Reason})
+		state.Changes = append(state.Changes, admin.Change{
+			Kind: string(c.Kind), Service: c.Service, Reason: c.Reason, Namespace: c.Namespace, Partition: c.Partition,
+		})
 	}
 	return state
 }

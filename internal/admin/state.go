@@ -95,6 +95,10 @@ type Change struct {
 	Kind    string `json:"kind"` // create, update, delete, adopt, conflict
 	Service string `json:"service"`
 	Reason  string `json:"reason"`
+
+	// Of Consul Enterprise; empty with the community edition.
+	Namespace string `json:"namespace,omitempty"`
+	Partition string `json:"partition,omitempty"`
 }
 
 // State collects the answer. Lists are never null in it.
