@@ -45,7 +45,7 @@ screenshots: ## Make the pictures of the status pages in docs/status (needs chro
 	go test -tags extra -run '^TestBrowser$$' ./internal/admin -screenshots "$(CURDIR)/docs/status"
 
 .PHONY: bench
-bench: parts ## Measure what lambdamesh costs, against its limits (8 minutes; wants the machine for itself).
+bench: parts ## Measure what lambdamesh costs, against its limits (10 minutes; wants the machine for itself).
 	@go run ./internal/bench -o build/bench.jsonl
 
 .PHONY: bench-smoke
