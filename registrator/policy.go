@@ -12,24 +12,25 @@ func (policy Policy) apply(plan Plan) Plan {
 	if policy != PolicyUpsertOnly {
 		return plan
 	}
-	return plan.without(func(i int) string {
+	return plan.without(func(i int) (why string, expected bool) {
 		if c := plan.Changes[i]; c.Kind == KindDelete {
-			return fmt.Sprintf("service %s is kept: the policy is %s", c.name(), PolicyUpsertOnly)
+			return fmt.Sprintf("service %s is kept: the policy is %s", c.name(), PolicyUpsertOnly), true
 		}
-		return ""
+		return "", true
 	})
 }
 
-// without takes out the changes for whose index reason is not empty.
-func (p Plan) without(reason func(i int) string) Plan {
+// without takes out the changes for whose index there is a reason; expected is as in
+// Skip.
+func (p Plan) without(reason func(i int) (why string, expected bool)) Plan {
 	kept := Plan{Changes: []Change{}, Skipped: slices.Clone(p.Skipped), owned: p.owned}
 	for i, change := range p.Changes {
-		why := reason(i)
+		why, expected := reason(i)
 		if why == "" {
 			kept.Changes = append(kept.Changes, change)
 			continue
 		}
-		kept.Skipped = append(kept.Skipped, Skip{Function: change.confirm.String(), Reason: why, expected: true})
+		kept.Skipped = append(kept.Skipped, Skip{Function: change.confirm.String(), Reason: why, expected: expected})
 	}
 	slices.SortFunc(kept.Skipped, Skip.compare)
 	return kept

@@ -166,11 +166,7 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 	}
 	read.whole = true
 	plan := joined(plans, desired.Skipped)
-	for _, skip := range plan.Skipped {
-		if !skip.expected {
-			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("skipped %s: %s", skip.Function, skip.Reason)})
-		}
-	}
+	r.saySkippedLocked(plan)
 	plan = r.config.Policy.apply(plan)
 	if !r.config.Force {
 		if err := guard(plan, r.config.MaxDeleteRatio); err != nil {
@@ -178,6 +174,7 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 		}
 	}
 	plan, err = r.source.confirm(ctx, plan, r.here)
+	r.saySkippedLocked(plan)
 	return plan, read, errors.Join(unread, err)
 }
 
@@ -255,6 +252,15 @@ func (r *Registrator) record(result Result, err error) {
 	}
 	if result.Plan.Changes != nil {
 		r.status.Changes = result.Plan.Changes
+	}
+}
+
+// saySkippedLocked logs what a person must see to.
+func (r *Registrator) saySkippedLocked(plan Plan) {
+	for _, skip := range plan.Skipped {
+		if !skip.expected {
+			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("skipped %s: %s", skip.Function, skip.Reason)})
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
+	"github.com/lambdamesh/lambdamesh/lambda"
 	. "github.com/lambdamesh/lambdamesh/registrator"
 )
 
@@ -115,7 +116,21 @@ func testListingThatLags(t *testing.T, m *mesh) {
 	m.aws.Unlist("f", true)
 	m.expect(m.sync(r).Plan)
 	m.whole("f", m.aws.ARN("f"))
+	if n := m.said("the function is there and tagged for it"); n != 1 {
+		t.Errorf("that was said %d times", n)
+	}
 	m.aws.Unlist("f", false)
+
+	// The tag that switches it on is gone, and another one is mistaken: that may be a
+	// mistake too, so it stays, and a person hears of it.
+	m.aws.Put("f", map[string]string{lambda.Prefix + lambda.KeyRetries: "many"})
+	for range 2 {
+		m.expect(m.sync(r).Plan)
+	}
+	m.whole("f", m.aws.ARN("f"))
+	if n := m.said(lambda.KeyRetries); n != 1 {
+		t.Errorf("the mistaken tag was said %d times", n)
+	}
 
 	// Credentials run out in mid-run: after the listing, before the confirmation.
 	m.aws.Delete("f")
