@@ -37,7 +37,7 @@ func (s State) Only(name string) (only State, found bool) {
 	}
 	if r := s.Registrator; r != nil {
 		one := *r
-		one.Changes = list(slices.DeleteFunc(slices.Clone(r.Changes), func(c Change) bool { return !strings.EqualFold(c.Service, name) }))
+		one.Changes = list(slices.DeleteFunc(slices.Clone(r.Changes), func(c Change) bool { return !strings.EqualFold(c.FullName(), name) }))
 		only.Registrator = &one
 	}
 	return only, len(only.Services) > 0

@@ -68,7 +68,7 @@ func (s Sources) overview(now time.Time) Overview {
 	if r := state.Registrator; r != nil {
 		for _, c := range r.Changes {
 			if c.Kind == "conflict" {
-				o.Problems = append(o.Problems, Problem{Subject: c.Service, Text: "conflict: " + c.Reason, Path: pathRegistrator})
+				o.Problems = append(o.Problems, Problem{Subject: c.FullName(), Text: "conflict: " + c.Reason, Path: pathRegistrator})
 			}
 		}
 	}
@@ -99,6 +99,11 @@ func (s Sources) overview(now time.Time) Overview {
 // and namespace where those are not default.
 func (s Service) FullName() string {
 	return lambda.NewServiceName(s.Name, s.Namespace, s.Partition).String()
+}
+
+// FullName is the service's, as a Service's is.
+func (c Change) FullName() string {
+	return lambda.NewServiceName(c.Service, c.Namespace, c.Partition).String()
 }
 
 // Function is the answer of /api/v1/functions/NAME: a service, and where it is.
