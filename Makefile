@@ -35,9 +35,11 @@ test: parts ## Run all tests, with the race detector, on the real parts.
 	CGO_ENABLED=1 $(TEST_RUNNER) -race -timeout 30m ./...
 
 .PHONY: test-extra
-test-extra: ## Run the tests that need more than the README names: chromium.
-	@command -v chromium >/dev/null || { echo "chromium is missing: apt-get install chromium" >&2; exit 1; }
-	CGO_ENABLED=1 $(TEST_RUNNER) -race -tags extra -timeout 10m -run '^TestBrowser' ./internal/admin
+test-extra: ## Run the tests that need more than the README names: chromium, promtool.
+	@for program in chromium promtool; do \
+		command -v $$program >/dev/null || { echo "$$program is missing; Debian has it in the package chromium or prometheus" >&2; exit 1; }; \
+	done
+	CGO_ENABLED=1 $(TEST_RUNNER) -race -tags extra -timeout 10m -run '^Test(Browser|Promtool)' ./internal/admin ./deploy/...
 
 .PHONY: screenshots
 screenshots: ## Make the pictures of the status pages in docs/status (needs chromium).

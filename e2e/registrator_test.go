@@ -47,6 +47,7 @@ func TestTagsAreAllThereIsToDo(t *testing.T) {
 		}))
 		s.until(web, "hello", hello)
 	})
+	s.run("rules and dashboard know the metrics", s.monitored)
 	s.run("both prefixes of the document's example", func(t *testing.T) {
 		s.function("example", "echo", map[string]string{
 			testmesh.MetaPrefix + "enabled":     "true",

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
@@ -42,6 +43,15 @@ func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
 			Help: "Streams that were turned away because too many began in that second.",
 		}),
 	}
+	// Counters are there from the start: a rate over one that comes with its first count
+	// misses that count.
+	for _, typeURL := range append([]string{""}, attachOrder...) {
+		for _, ours := range []string{"false", "true"} {
+			m.nacks.WithLabelValues(shortType(typeURL), ours)
+		}
+		m.pushes.WithLabelValues(shortType(typeURL), string(causeConsul))
+	}
+	m.passedOn.WithLabelValues(codes.OK.String())
 	if registry == nil {
 		return m
 	}
