@@ -105,7 +105,9 @@ func TestThroughAGateway(t *testing.T) {
 	})
 	s.run("inspect says so", func(t *testing.T) {
 		s.byHand("mistaken", meta(hello, "timeout", "1h"))
-		inspect := func(args ...string) (string, error) { return s.Lambdamesh.Run(s.ctx, append([]string{"inspect"}, args...)...) }
+		inspect := func(args ...string) (string, error) {
+			return s.Lambdamesh.Run(s.ctx, append([]string{"inspect"}, args...)...)
+		}
 		tells := func(words []string, args ...string) {
 			t.Helper()
 			said, err := inspect(args...)
