@@ -6,7 +6,6 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	awslambdav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/aws_lambda/v3"
-	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
@@ -158,29 +157,6 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// An Envoy that cannot remove headers by prefix would reject the cluster.
-func TestHeaderRemoval(t *testing.T) {
-	f := lambda.Function{ARN: arnIn("aws", "us-east-1")}
-	for _, v := range []Version{{1, 31, 0}, {1, 35, 0}, {1, 36, 0}, current} {
-		c, _ := invoke(t, f, Options{}, v)
-		var got headermutationv3.HeaderMutation
-		if err := protocol(t, c).GetHttpFilters()[0].GetTypedConfig().UnmarshalTo(&got); err != nil {
-			t.Fatal(err)
-		}
-		byPrefix, removed := false, []string(nil)
-		for _, m := range got.GetMutations().GetRequestMutations() {
-			byPrefix = byPrefix || m.GetRemoveOnMatch().GetKeyMatcher().GetPrefix() == "x-amz"
-			removed = append(removed, m.GetRemove())
-		}
-		if byPrefix != v.atLeast(1, 36) {
-			t.Errorf("%v: by prefix = %t", v, byPrefix)
-		}
-		if !byPrefix && !slices.Contains(removed, "x-amz-tenant-id") {
-			t.Errorf("%v: removed are %v", v, removed)
-		}
-	}
-}
-
 // What verify is for: each of these would be a request unsigned, sent elsewhere, or
 // a server that is not verified.
 func TestVerify(t *testing.T) {
@@ -223,6 +199,9 @@ func TestVerify(t *testing.T) {
 		},
 		"no signer": func(c *clusterv3.Cluster) {
 			options(c, func(o *httpv3.HttpProtocolOptions) { o.HttpFilters = slices.Delete(o.HttpFilters, 1, 2) })
+		},
+		"a filter behind the signer": func(c *clusterv3.Cluster) {
+			options(c, func(o *httpv3.HttpProtocolOptions) { o.HttpFilters = slices.Insert(o.HttpFilters, 2, o.HttpFilters[0]) })
 		},
 		"ARN":           func(c *clusterv3.Cluster) { lambdaFilter(c, func(f *awslambdav3.Config) { f.Arn = "x" }) },
 		"another ARN":   func(c *clusterv3.Cluster) { lambdaFilter(c, func(f *awslambdav3.Config) { f.Arn += "2" }) },

@@ -51,9 +51,8 @@ func (o Options) endpointOf(arn lambda.ARN) (endpoint, error) {
 // otherwise than it was asked for. The error joins a *lambda.Mistake for each, of
 // the function's name.
 //
-// Turning function errors into 502, the default of error-mapping, is not there
-// yet either; it is accepted, and function errors keep the 200 that AWS answers
-// them with. Timeout is accepted too: the longest that the function may run.
+// Accepted though an Envoy may be too old for it: error-mapping, without
+// which a call is still the right one (see script).
 func (o Options) Check(f lambda.Function) error {
 	var errs []error
 	mistake := func(key, value, reason string) {

@@ -3,9 +3,11 @@ package patch
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	awslambdav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/aws_lambda/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httppoolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/http/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
@@ -27,12 +29,12 @@ func verify(c *clusterv3.Cluster, name string, f lambda.Function, to target) err
 	if err := c.GetTypedExtensionProtocolOptions()[protocolOptions].UnmarshalTo(&options); err != nil {
 		return fmt.Errorf("reading the protocol options: %w", err)
 	}
-	chain := options.GetHttpFilters()
-	if n := len(chain); n < 2 || chain[n-1].GetName() != filterCodec || chain[n-2].GetName() != filterLambda {
-		return errors.New("the filters do not end in aws_lambda and upstream_codec")
+	signer, err := signerOf(options.GetHttpFilters())
+	if err != nil {
+		return err
 	}
 	var invoked awslambdav3.Config
-	if err := chain[len(chain)-2].GetTypedConfig().UnmarshalTo(&invoked); err != nil {
+	if err := signer.GetTypedConfig().UnmarshalTo(&invoked); err != nil {
 		return fmt.Errorf("reading the filter: %w", err)
 	}
 	if arn, err := lambda.ParseARN(invoked.GetArn()); err != nil || arn != f.ARN {
@@ -53,6 +55,23 @@ func verify(c *clusterv3.Cluster, name string, f lambda.Function, to target) err
 		return verifyTLS(c, to.endpoint)
 	}
 	return nil
+}
+
+// signerOf finds aws_lambda, behind which nothing may stand but what leaves signed
+// headers alone, and the codec.
+func signerOf(chain []*hcmv3.HttpFilter) (*hcmv3.HttpFilter, error) {
+	at := slices.IndexFunc(chain, func(f *hcmv3.HttpFilter) bool { return f.GetName() == filterLambda })
+	if at < 0 {
+		return nil, errors.New("the filters lack aws_lambda")
+	}
+	rest := chain[at+1:]
+	if len(rest) > 0 && rest[0].GetName() == filterLua {
+		rest = rest[1:]
+	}
+	if len(rest) != 1 || rest[0].GetName() != filterCodec {
+		return nil, errors.New("the filters do not end in aws_lambda and upstream_codec")
+	}
+	return chain[at], nil
 }
 
 func verifyTLS(c *clusterv3.Cluster, to endpoint) error {
