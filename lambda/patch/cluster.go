@@ -88,6 +88,7 @@ func invocation(name string, fields []byte, f lambda.Function, to target, v Vers
 	}
 	options := httpOptions(to.tls)
 	options.HttpFilters = chain
+	options.RetryPolicy = retryPolicy(f, v)
 	packed, err := pack(options)
 	if err != nil {
 		return nil, err

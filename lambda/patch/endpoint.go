@@ -51,8 +51,8 @@ func (o Options) endpointOf(arn lambda.ARN) (endpoint, error) {
 // otherwise than it was asked for. The error joins a *lambda.Mistake for each, of
 // the function's name.
 //
-// Accepted though an Envoy may be too old for it: error-mapping, without
-// which a call is still the right one (see script).
+// Accepted though an Envoy may be too old for it: error-mapping and retries, without
+// which a call is still the right one (see script and retryPolicy).
 func (o Options) Check(f lambda.Function) error {
 	var errs []error
 	mistake := func(key, value, reason string) {
@@ -70,7 +70,6 @@ func (o Options) Check(f lambda.Function) error {
 		{lambda.KeyRoleARN, f.RoleARN != ""},
 		{lambda.KeyExternalID, f.ExternalID != ""},
 		{lambda.KeyInvokeMode, f.URL},
-		{lambda.KeyRetries, f.Retries != 0},
 	} {
 		if later.set {
 			mistake(later.key, f.Meta()[lambda.Prefix+later.key], "not supported yet")

@@ -44,7 +44,7 @@ func TestCheck(t *testing.T) {
 	accepted := []lambda.Function{
 		{ARN: arn},
 		{ARN: arn.WithQualifier("prod"), PayloadPassthrough: true, Asynchronous: true, Timeout: lambda.MaxTimeout, CredentialsProfile: "p"},
-		{ARN: arn, RawErrors: true},
+		{ARN: arn, RawErrors: true, Retries: 10},
 	}
 	for _, f := range accepted {
 		if err := (Options{}).Check(f); err != nil {
@@ -62,7 +62,6 @@ func TestCheck(t *testing.T) {
 		{lambda.Function{ARN: arn, RoleARN: "arn:aws:iam::123456789012:role/r"}, lambda.KeyRoleARN, "arn:aws:iam::123456789012:role/r"},
 		{lambda.Function{ARN: arn, ExternalID: "id"}, lambda.KeyExternalID, "id"},
 		{lambda.Function{ARN: arn, URL: true}, lambda.KeyInvokeMode, "url"},
-		{lambda.Function{ARN: arn, Retries: 3}, lambda.KeyRetries, "3"},
 	}
 	for _, test := range refused {
 		for _, opts := range []Options{{}, {EndpointURL: "http://127.0.0.1:4566"}} {
