@@ -52,12 +52,19 @@ func (c *Cache) Dir() string { return c.dir }
 func (c *Cache) Consul(ctx context.Context) (Part, error) { return c.get(ctx, consulRecipe()) }
 
 // Envoy returns Envoy 1.40.0, and installs it first if it is not there.
-func (c *Cache) Envoy(ctx context.Context) (Part, error) { return c.get(ctx, envoyRecipe()) }
+func (c *Cache) Envoy(ctx context.Context) (Part, error) {
+	return c.get(ctx, envoyRecipe(EnvoyVersion))
+}
+
+// EnvoyOf returns Envoy of a version, one of OlderEnvoys or EnvoyVersion, as Envoy does.
+func (c *Cache) EnvoyOf(ctx context.Context, version string) (Part, error) {
+	return c.get(ctx, envoyRecipe(version))
+}
 
 // Ministack returns ministack 1.5.33, and installs it first if it is not there.
 func (c *Cache) Ministack(ctx context.Context) (Part, error) { return c.get(ctx, ministackRecipe()) }
 
-// All returns every part, in the order consul, envoy, ministack. The short fetches
+// All returns every part, in the order consul, envoys, ministack. The short fetches
 // go first, so that what cannot be reached shows before Consul's long build.
 func (c *Cache) All(ctx context.Context) ([]Part, error) {
 	ministack, err := c.Ministack(ctx)
@@ -68,15 +75,23 @@ func (c *Cache) All(ctx context.Context) ([]Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	envoys := []Part{envoy}
+	for _, version := range OlderEnvoys {
+		older, err := c.EnvoyOf(ctx, version)
+		if err != nil {
+			return nil, err
+		}
+		envoys = append(envoys, older)
+	}
 	consul, err := c.Consul(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return []Part{consul, envoy, ministack}, nil
+	return append(append([]Part{consul}, envoys...), ministack), nil
 }
 
 func (c *Cache) get(ctx context.Context, r recipe) (Part, error) {
-	if path := os.Getenv(r.override); path != "" {
+	if path := os.Getenv(r.override); r.override != "" && path != "" {
 		return overridden(r, path)
 	}
 	if path := onPath(ctx, r); path != "" {

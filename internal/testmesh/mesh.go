@@ -239,9 +239,19 @@ func (m *Mesh) startEnvoy(ctx context.Context, name, proxyID, token string, o Pr
 	if envoyToken != token {
 		bootstrap = replaceToken(bootstrap, token, envoyToken)
 	}
-	credentials := m.AWS.Credentials()
+	bin := m.envoy
+	if o.EnvoyVersion != "" {
+		if bin, err = m.cfg.Cache.EnvoyOf(ctx, o.EnvoyVersion); err != nil {
+			return nil, err
+		}
+	}
+	var credentials *Credentials
+	if !o.NoCredentials {
+		of := m.AWS.Credentials()
+		credentials = &of
+	}
 	e, err := StartEnvoy(ctx, EnvoyConfig{
-		Bin: m.envoy, Dir: m.dir, Name: name, Bootstrap: bootstrap, AdminPort: admin, Credentials: &credentials,
+		Bin: bin, Dir: m.dir, Name: name, Bootstrap: bootstrap, AdminPort: admin, Credentials: credentials,
 		AcceptUnknownFields: m.cfg.AcceptUnknownFields, LogLevel: o.LogLevel, Args: o.EnvoyArgs,
 	})
 	if err != nil {

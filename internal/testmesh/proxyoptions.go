@@ -21,7 +21,10 @@ type ProxyOptions struct {
 	NoWait   bool // do not wait until Envoy is ready
 	LogLevel string
 
-	EnvoyArgs []string
+	EnvoyArgs    []string
+	EnvoyVersion string // default: the pinned one
+
+	NoCredentials bool // Envoy finds no AWS credentials
 }
 
 // token makes a token, or none with ACLs off.
