@@ -46,6 +46,7 @@ var rows = []row{
 	{"aws-calls", true, awsCalls},
 	{"full-sync", true, fullSync},
 	{"aws-memory", false, awsMemory},
+	{"data-path", true, dataPath},
 }
 
 // bench is what all measurements share.
@@ -53,6 +54,7 @@ type bench struct {
 	options
 	dir        string // for all files of this run
 	consul     parts.Part
+	envoy      parts.Part
 	lambdamesh string // the program
 	results    []report.Result
 }

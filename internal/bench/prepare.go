@@ -26,6 +26,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	if b.consul, err = cache.Consul(ctx); err != nil {
 		return err
 	}
+	if b.envoy, err = cache.Envoy(ctx); err != nil {
+		return err
+	}
 	root, err := testmesh.SourceRoot()
 	if err != nil {
 		return err
