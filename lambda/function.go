@@ -31,7 +31,7 @@ type Function struct {
 	URL bool
 
 	// RawErrors leaves a function's error the 200 that AWS answers it with;
-	// otherwise it becomes 502.
+	// otherwise it becomes 502, or 504 if the function ran into its timeout.
 	RawErrors bool
 
 	// Retries is how often a throttled call is tried again, 0 to 10.

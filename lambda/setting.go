@@ -119,7 +119,7 @@ func Settings() []Setting {
 		},
 		{
 			Key: KeyErrorMapping, Values: "true, false", Default: "true",
-			Doc: "Turn a function's error into 502; false leaves the 200 that AWS answers it with.",
+			Doc: "Turn a function's error into 502, its time-out into 504 (Envoy 1.36 and later); false leaves the 200 that AWS answers it with.",
 			set: func(f *Function, v string) error {
 				mapped, err := parseBool(v)
 				f.RawErrors = !mapped
@@ -129,7 +129,7 @@ func Settings() []Setting {
 		},
 		{
 			Key: KeyRetries, Values: "0 to 10", Default: "0",
-			Doc: "How often a throttled call is tried again; asynchronous calls never are.",
+			Doc: "How often a throttled call is tried again, in place of what routes say of retries (Envoy 1.37 and later); asynchronous calls never are.",
 			set: func(f *Function, v string) (err error) { f.Retries, err = parseInt(v, 0, maxRetries); return },
 			get: func(f Function) string { return formatInt(f.Retries) },
 		},
