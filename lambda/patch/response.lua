@@ -1,6 +1,3 @@
--- AWS answers a function's error with 200. It becomes 502, and 504 if the function ran
--- into its timeout, which only the body tells. AWS's own message is short; a longer
--- body, or one of unknown length, is not looked into, so that none is held in memory.
 function envoy_on_response(response)
   if response:headers():get("x-amz-function-error") == nil then
     return
@@ -13,5 +10,5 @@ function envoy_on_response(response)
       status = "504"
     end
   end
-  response:headers():replace(":status", status) -- the headers from before body() are gone
+  response:headers():replace(":status", status)
 end

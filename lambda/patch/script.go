@@ -10,10 +10,19 @@ import (
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
+// The scripts are in each cluster, so their comments are here.
 var (
+	// Without credentials aws_lambda signs nothing, and leaves the caller's
+	// Authorization. x-amz-date can only be the signature's: the caller's own was removed.
+	//
 	//go:embed request.lua
 	requestScript string
 
+	// AWS answers a function's error with 200. It becomes 502, and 504 if the function
+	// ran into its timeout, which only the body tells. AWS's own message is short; a
+	// longer body, or one of unknown length, is not looked into, so that none is held in
+	// memory. The headers are asked for again after body(): those from before are gone.
+	//
 	//go:embed response.lua
 	responseScript string
 )
