@@ -54,6 +54,7 @@ type answer struct {
 // TestTables holds what Envoy's filter makes of requests (testdata/requests) and of
 // answers (testdata/answers). A new Envoy's other ways show as a difference in a file.
 func TestTables(t *testing.T) {
+	t.Parallel()
 	s := begin(t, testmesh.MeshConfig{NoRegistrator: true})
 	arn, err := s.AWS.CreateFunction(s.ctx, testmesh.Function{Name: "tell", File: s.source("tell"), Timeout: 1})
 	s.must(err)
