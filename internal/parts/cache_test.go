@@ -224,3 +224,23 @@ func TestCacheFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestOlderEnvoys: who names a file for Envoy means the pinned one.
+func TestOlderEnvoys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "envoy")
+	if err := program(file, EnvoyVersion); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ENVOY_BIN", file)
+	t.Setenv("PATH", "")
+	c, _ := open(t)
+	if p, err := c.EnvoyOf(t.Context(), EnvoyVersion); err != nil || p.Path != file {
+		t.Errorf("the pinned one is %+v, error %v", p, err)
+	}
+	for _, version := range OlderEnvoys {
+		// Without a PATH nothing can be installed.
+		if p, err := c.EnvoyOf(t.Context(), version); err == nil || !strings.Contains(err.Error(), "fetching envoy "+version) {
+			t.Errorf("%s is %+v, error %v", version, p, err)
+		}
+	}
+}
