@@ -20,8 +20,8 @@ var dataWays = [...]string{"plain", "cluster"}
 // What an invocation may cost, endpoint included: the share of plain HTTP's rate that
 // is left, and how many times as long one takes.
 const (
-	dataRateLimit = 0.4
-	dataTimeLimit = 2.5
+	dataRateLimit = 0.3
+	dataTimeLimit = 3
 )
 
 const (
