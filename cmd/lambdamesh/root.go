@@ -64,6 +64,6 @@ func newRoot(env environment, stdout, stderr io.Writer) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetGlobalNormalizationFunc(aliases)
-	root.AddCommand(newServe(), newRegistrator(), newSync(), newInspect(), newVersion())
+	root.AddCommand(newServe(), newRegistrator(), newSync(), newInspect(), newDoctor(), newVersion())
 	return root
 }

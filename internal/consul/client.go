@@ -35,7 +35,8 @@ type Client struct {
 	// (CONSUL_PARTITION; Consul Enterprise).
 	Partition string
 
-	http *http.Client
+	http   *http.Client
+	config *api.Config // with what NewClient put into it
 }
 
 // Close lets go of connections that are kept for later requests.
@@ -62,6 +63,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		Tokenless: c.Token == "", // NewClient has read the file into it
 		Partition: cmp.Or(c.Partition, lambda.DefaultName),
 		http:      c.HttpClient,
+		config:    c,
 	}, nil
 }
 
