@@ -32,6 +32,7 @@ func newRegistrator() *cobra.Command {
 
 func (c *registratorCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	log := c.log.logger(cmd.ErrOrStderr())
+	defer c.log.reload(cmd, log)()
 	client, err := consul.NewClient(c.consul.ClientConfig)
 	if err != nil {
 		return err

@@ -57,13 +57,14 @@ func newRoot(env environment, stdout, stderr io.Writer) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return env.apply(cmd.Flags())
+			return env.fill(cmd)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetGlobalNormalizationFunc(aliases)
-	root.AddCommand(newServe(), newRegistrator(), newSync(), newInspect(), newDoctor(), newVersion())
+	root.PersistentFlags().String(flagConfig, "", "YAML `file` of flags and their values; flags and environment go before it")
+	root.AddCommand(newServe(), newRegistrator(), newSync(), newInspect(), newDoctor(), newConfig(), newVersion())
 	return root
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/lambdamesh/lambdamesh/internal/admin"
@@ -20,8 +21,9 @@ type serveCommand struct {
 	embedded    bool // run the registrator too
 }
 
-func newServe() *cobra.Command {
-	c := &serveCommand{}
+func newServe() *cobra.Command { return (&serveCommand{}).command() }
+
+func (c *serveCommand) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve xDS to the mesh's Envoys, between them and Consul",
@@ -42,8 +44,16 @@ func newServe() *cobra.Command {
 	return cmd
 }
 
+// validate says what is wrong with the flags, without touching anything but the files
+// that they name.
+func (c *serveCommand) validate() error {
+	_, err := c.patch.options()
+	return cmp.Or(c.xds.validate(), c.admin.validate(), err)
+}
+
 func (c *serveCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	log := c.log.logger(cmd.ErrOrStderr())
+	defer c.log.reload(cmd, log)()
 	s, err := c.build(ctx, log)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ type server struct {
 // build checks all flags, makes the parts and binds the addresses. Nothing runs
 // after an error.
 func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, error) {
-	if err := cmp.Or(c.xds.validate(), c.admin.validate()); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	options, err := c.patch.options()
