@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,8 @@ type patchFlags struct {
 	dualStack   bool
 	mode        string
 	direct      string
+	allowARNs   []string
+	allowRoles  []string
 }
 
 func (f *patchFlags) declare(flags *pflag.FlagSet) {
@@ -27,6 +30,8 @@ func (f *patchFlags) declare(flags *pflag.FlagSet) {
 	fallBack(flags, "lambda-fips", "AWS_USE_FIPS_ENDPOINT")
 	flags.BoolVar(&f.dualStack, "lambda-dualstack", false, "use AWS's dual-stack endpoints")
 	fallBack(flags, "lambda-dualstack", "AWS_USE_DUALSTACK_ENDPOINT")
+	flags.StringSliceVar(&f.allowARNs, "allow-arns", nil, "globs of the ARNs that may be invoked, by commas; * does not reach over a colon (default all)")
+	flags.StringSliceVar(&f.allowRoles, "allow-roles", nil, "globs of the roles that functions may have assumed, by commas (default none)")
 	choiceVar(flags, &f.mode, "patch-mode", "where the Lambda filter is put", "auto", "cluster", "listener")
 	choiceVar(flags, &f.direct, "direct", "when a sidecar invokes a function without a terminating gateway",
 		string(patch.DirectAuto), string(patch.DirectAutoFailover), string(patch.DirectNever))
@@ -39,6 +44,7 @@ func (f *patchFlags) options() (patch.Options, error) {
 	}
 	options := patch.Options{
 		EndpointURL: f.endpointURL, FIPS: f.fips, DualStack: f.dualStack, Direct: patch.Direct(f.direct),
+		AllowARNs: f.allowARNs, AllowRoles: f.allowRoles,
 	}
 	if f.caFile != "" {
 		pem, err := os.ReadFile(f.caFile)
@@ -50,8 +56,19 @@ func (f *patchFlags) options() (patch.Options, error) {
 		}
 		options.CAs = pem
 	}
+	if err := cmp.Or(named("allow-arns", options.AllowARNs.Validate()), named("allow-roles", options.AllowRoles.Validate())); err != nil {
+		return patch.Options{}, err
+	}
 	if err := options.Validate(); err != nil {
 		return patch.Options{}, fmt.Errorf("--lambda-*: %w", err)
 	}
 	return options, nil
+}
+
+// named is the error for a value of a flag; nil stays nil.
+func named(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return badValue(flag, err)
 }

@@ -64,7 +64,9 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve --nonsense", says: "--nonsense"},
 		{args: "serve -nonsense", says: "unknown shorthand"},
 		{args: "serve more", says: `"more"`},
-		{args: "serve --allow-roles x", says: "--allow-roles"}, // of a later version: not taken in silence
+		{args: "serve --allow-everything x", says: "--allow-everything"}, // of a later version: not taken in silence
+		{args: "serve --allow-roles x", says: "--allow-roles: \"x\" is neither an ARN"},
+		{args: "serve --allow-arns arn:aws:lambda:*", says: "--allow-arns"},
 		{args: "serve --xds-addr 0.0.0.0:0", says: "--xds-insecure"},
 		{args: "serve --xds-addr :0", says: "--xds-insecure"},
 		{args: "serve --xds-addr nowhere", says: "not host:port"},

@@ -62,6 +62,9 @@ func (c *serveCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	if d := s.tables.options.Direct; d != patch.DirectNever {
 		log.Info("sidecars may invoke functions directly where no terminating gateway fronts them: Consul's intentions do not apply to direct calls (--direct never switches them off)", "direct", d)
 	}
+	if len(s.tables.options.AllowARNs) == 0 {
+		log.Info("whoever may write a service's service-defaults entry chooses which function is invoked (--allow-arns bounds it)")
+	}
 	if c.xds.certFile == "" && !admin.Loopback(c.xds.addr) {
 		log.Warn("Envoys connect without TLS: their ACL tokens and private keys cross the network in the clear (--xds-insecure)", "address", c.xds.addr)
 	}

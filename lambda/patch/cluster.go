@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -80,6 +81,9 @@ func invocation(name string, fields []byte, f lambda.Function, to target, v Vers
 	c := kept(name, fields)
 	if err := address(c, to.endpoint, v); err != nil {
 		return nil, err
+	}
+	if f.RoleARN != "" && !v.assumesRoles() {
+		return nil, errors.New(needsRole)
 	}
 	c.TransportSocket = to.socket
 	chain, err := filters(f, to.host, v)

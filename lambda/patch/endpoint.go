@@ -46,7 +46,8 @@ func (o Options) endpointOf(arn lambda.ARN) (endpoint, error) {
 }
 
 // Check says what of a function cannot be carried out with these options: a
-// setting that is not there yet, a region outside the ARN's partition. Who builds
+// setting that is not there yet, a region outside the ARN's partition, an ARN or a role
+// outside the bounds. Who builds
 // a Table calls it, so that such a service is shown with its mistake, not invoked
 // otherwise than it was asked for. The error joins a *lambda.Mistake for each, of
 // the function's name.
@@ -63,17 +64,17 @@ func (o Options) Check(f lambda.Function) error {
 	} else if _, err := o.endpointOf(f.ARN); err != nil {
 		mistake(lambda.KeyARN, f.ARN.String(), err.Error())
 	}
-	for _, later := range []struct {
-		key string
-		set bool
-	}{
-		{lambda.KeyRoleARN, f.RoleARN != ""},
-		{lambda.KeyExternalID, f.ExternalID != ""},
-		{lambda.KeyInvokeMode, f.URL},
-	} {
-		if later.set {
-			mistake(later.key, f.Meta()[lambda.Prefix+later.key], "not supported yet")
-		}
+	if arn := f.ARN.String(); len(o.AllowARNs) > 0 && !o.AllowARNs.cover(arn) {
+		mistake(lambda.KeyARN, arn, "outside of what this lambdamesh may have invoked (--allow-arns)")
+	}
+	if f.RoleARN != "" && !o.AllowRoles.cover(f.RoleARN) {
+		mistake(lambda.KeyRoleARN, f.RoleARN, "outside of what this lambdamesh may have assumed (--allow-roles; none without it)")
+	}
+	if f.RoleARN != "" && f.CredentialsProfile != "" {
+		mistake(lambda.KeyCredentialsProfile, f.CredentialsProfile, "cannot go together with "+lambda.KeyRoleARN)
+	}
+	if f.URL {
+		mistake(lambda.KeyInvokeMode, "url", "not supported yet")
 	}
 	return errors.Join(errs...)
 }

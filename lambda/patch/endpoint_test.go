@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +61,6 @@ func TestCheck(t *testing.T) {
 		{lambda.Function{ARN: arnIn("aws-cn", "us-east-1")}, lambda.KeyARN, "arn:aws-cn:lambda:us-east-1:123456789012:function:hello"},
 		{lambda.Function{ARN: arnIn("aws", "us-gov-west-1")}, lambda.KeyARN, "arn:aws:lambda:us-gov-west-1:123456789012:function:hello"},
 		{lambda.Function{ARN: arn, RoleARN: "arn:aws:iam::123456789012:role/r"}, lambda.KeyRoleARN, "arn:aws:iam::123456789012:role/r"},
-		{lambda.Function{ARN: arn, ExternalID: "id"}, lambda.KeyExternalID, "id"},
 		{lambda.Function{ARN: arn, URL: true}, lambda.KeyInvokeMode, "url"},
 	}
 	for _, test := range refused {
@@ -69,6 +69,36 @@ func TestCheck(t *testing.T) {
 			if len(mistakes) != 1 || mistakes[0].Key != lambda.Prefix+test.key || mistakes[0].Value != test.of || mistakes[0].Reason == "" {
 				t.Errorf("Check(%+v) = %v", test.f, mistakes)
 			}
+		}
+	}
+}
+
+// TestCheckHoldsBounds: outside of them a function is a mistake.
+func TestCheckHoldsBounds(t *testing.T) {
+	const role = "arn:aws:iam::123456789012:role/shop/invoker"
+	opts := Options{
+		AllowARNs:  Bounds{"arn:aws:lambda:us-east-1:123456789012:function:he*"},
+		AllowRoles: Bounds{"arn:aws:iam::123456789012:role/shop/*"},
+	}
+	inside := arnIn("aws", "us-east-1")
+	outside := inside
+	outside.Name = "other"
+	for _, test := range []struct {
+		f    lambda.Function
+		keys []string
+	}{
+		{lambda.Function{ARN: inside}, nil},
+		{lambda.Function{ARN: inside.WithQualifier("blue"), RoleARN: role, ExternalID: "id"}, nil},
+		{lambda.Function{ARN: outside}, []string{lambda.KeyARN}},
+		{lambda.Function{ARN: outside, RoleARN: "arn:aws:iam::123456789012:role/admin"}, []string{lambda.KeyARN, lambda.KeyRoleARN}},
+		{lambda.Function{ARN: inside, RoleARN: role, CredentialsProfile: "p"}, []string{lambda.KeyCredentialsProfile}},
+	} {
+		var keys []string
+		for _, m := range lambda.Mistakes(opts.Check(test.f)) {
+			keys = append(keys, strings.TrimPrefix(m.Key, lambda.Prefix))
+		}
+		if !slices.Equal(keys, test.keys) {
+			t.Errorf("%+v: mistakes in %v, want %v", test.f, keys, test.keys)
 		}
 	}
 }

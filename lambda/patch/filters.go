@@ -12,6 +12,7 @@ import (
 const (
 	filterHeaderMutation = "envoy.filters.http.header_mutation"
 	filterLambda         = "envoy.filters.http.aws_lambda"
+	filterSigning        = "envoy.filters.http.aws_request_signing"
 	filterLua            = "envoy.filters.http.lua"
 	filterCodec          = "envoy.filters.http.upstream_codec"
 )
@@ -23,8 +24,9 @@ const (
 //     they get into the event or are signed.
 //  2. aws_lambda makes the request an invocation and signs it. Nothing after it may
 //     add or change a header.
-//  3. lua, if there is need of it (see script), sees what leaves and AWS's own answer.
-//  4. upstream_codec sends it; Envoy demands it last.
+//  3. aws_request_signing, for a role, signs anew: its signature replaces that of aws_lambda.
+//  4. lua, if there is need of it (see script), sees what leaves and AWS's own answer.
+//  5. upstream_codec sends it; Envoy demands it last.
 func filters(f lambda.Function, host string, v Version) ([]*hcmv3.HttpFilter, error) {
 	type named struct {
 		name   string
@@ -33,6 +35,9 @@ func filters(f lambda.Function, host string, v Version) ([]*hcmv3.HttpFilter, er
 	wanted := []named{
 		{filterHeaderMutation, headerMutation(f, v)},
 		{filterLambda, lambdaConfig(f, host)},
+	}
+	if f.RoleARN != "" {
+		wanted = append(wanted, named{filterSigning, roleSigner(f, host)})
 	}
 	if code := script(f, v); code != "" {
 		wanted = append(wanted, named{filterLua, luaConfig(code)})
@@ -59,11 +64,15 @@ func lambdaConfig(f lambda.Function, host string) *awslambdav3.Config {
 	if f.Asynchronous {
 		mode = awslambdav3.Config_ASYNCHRONOUS
 	}
-	return &awslambdav3.Config{
+	config := &awslambdav3.Config{
 		Arn:                f.ARN.String(),
 		PayloadPassthrough: f.PayloadPassthrough,
 		InvocationMode:     mode,
 		HostRewrite:        host,
 		CredentialsProfile: f.CredentialsProfile,
 	}
+	if f.RoleARN != "" {
+		config.Credentials = nobody()
+	}
+	return config
 }

@@ -47,6 +47,11 @@ type Options struct {
 
 	Direct Direct // empty for DirectAuto
 
+	// AllowARNs bound which functions may be invoked; none: all. AllowRoles bound which
+	// roles may be assumed; none: none. Whoever may write a service's entry chooses both,
+	// and the invoking Envoy's own IAM role then acts on it.
+	AllowARNs, AllowRoles Bounds
+
 	// Datacenter is that of proxies of which none is known. A proxy invokes
 	// directly only what is of its own datacenter; empty: those never do.
 	Datacenter string
@@ -72,6 +77,7 @@ func (o Options) Validate() error {
 	if _, err := bundle(o.CAs); err != nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, o.AllowARNs.Validate(), o.AllowRoles.Validate())
 	switch o.Direct {
 	case "", DirectAuto, DirectAutoFailover, DirectNever:
 	default:

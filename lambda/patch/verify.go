@@ -29,7 +29,7 @@ func verify(c *clusterv3.Cluster, name string, f lambda.Function, to target) err
 	if err := c.GetTypedExtensionProtocolOptions()[protocolOptions].UnmarshalTo(&options); err != nil {
 		return fmt.Errorf("reading the protocol options: %w", err)
 	}
-	signer, err := signerOf(options.GetHttpFilters())
+	signer, err := signerOf(options.GetHttpFilters(), f.RoleARN != "")
 	if err != nil {
 		return err
 	}
@@ -57,14 +57,20 @@ func verify(c *clusterv3.Cluster, name string, f lambda.Function, to target) err
 	return nil
 }
 
-// signerOf finds aws_lambda, behind which nothing may stand but what leaves signed
-// headers alone, and the codec.
-func signerOf(chain []*hcmv3.HttpFilter) (*hcmv3.HttpFilter, error) {
+// signerOf finds aws_lambda, behind which nothing may stand but the signer of a role,
+// where there is one, what leaves signed headers alone, and the codec.
+func signerOf(chain []*hcmv3.HttpFilter, role bool) (*hcmv3.HttpFilter, error) {
 	at := slices.IndexFunc(chain, func(f *hcmv3.HttpFilter) bool { return f.GetName() == filterLambda })
 	if at < 0 {
 		return nil, errors.New("the filters lack aws_lambda")
 	}
 	rest := chain[at+1:]
+	if role {
+		if len(rest) == 0 || rest[0].GetName() != filterSigning {
+			return nil, errors.New("nothing signs with the role's credentials")
+		}
+		rest = rest[1:]
+	}
 	if len(rest) > 0 && rest[0].GetName() == filterLua {
 		rest = rest[1:]
 	}
