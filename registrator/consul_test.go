@@ -50,6 +50,12 @@ func TestConsul(t *testing.T) {
 		"EndInMidSync":                    testEndInMidSync,
 		"EnterpriseFlagWithoutEnterprise": testEnterpriseFlagWithoutEnterprise,
 		"ConsulRestarts":                  testConsulRestarts,
+		"Look":                            testLook,
+		"LookAfterTheFact":                testLookAfterTheFact,
+		"LookThatFails":                   testLookThatFails,
+		"LookElsewhere":                   testLookElsewhere,
+		"LookDuringListing":               testLookDuringListing,
+		"LookThatIsOvertaken":             testLookThatIsOvertaken,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})
 }

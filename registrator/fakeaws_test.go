@@ -192,6 +192,8 @@ func (f *FakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetResources"):
 		f.getResources(w, r, at)
+	case strings.HasSuffix(r.URL.Path, "/configuration"):
+		f.getFunctionConfiguration(w, strings.TrimPrefix(strings.TrimSuffix(r.URL.Path, "/configuration"), "/2015-03-31/functions/"), at)
 	case strings.HasPrefix(r.URL.Path, "/2015-03-31/functions"):
 		f.listFunctions(w, r, at)
 	case strings.HasPrefix(r.URL.Path, "/2017-03-31/tags/"):
@@ -347,17 +349,30 @@ func (f *FakeAWS) listFunctions(w http.ResponseWriter, r *http.Request, at Area)
 }
 
 func (f *FakeAWS) listTags(w http.ResponseWriter, escaped string, at Area) {
-	if _, failed := f.fault(w, "ListTags", 1, at); failed {
-		return
+	if function, ok := f.one(w, "ListTags", escaped, at); ok {
+		answer(w, map[string]any{"Tags": function.Tags})
+	}
+}
+
+func (f *FakeAWS) getFunctionConfiguration(w http.ResponseWriter, escaped string, at Area) {
+	if function, ok := f.one(w, "GetFunctionConfiguration", escaped, at); ok {
+		answer(w, map[string]any{"Timeout": function.Timeout})
+	}
+}
+
+// one is the function of this ARN, unless the request was refused.
+func (f *FakeAWS) one(w http.ResponseWriter, operation, escaped string, at Area) (FakeFunction, bool) {
+	if _, failed := f.fault(w, operation, 1, at); failed {
+		return FakeFunction{}, false
 	}
 	resource, _ := url.PathUnescape(escaped)
 	arn, err := lambda.ParseARN(resource)
 	function, ok := f.functions[arn]
 	if err != nil || !ok || arn != at.arn(arn.Name) {
 		refuse(w, http.StatusNotFound, "ResourceNotFoundException")
-		return
+		return FakeFunction{}, false
 	}
-	answer(w, map[string]any{"Tags": function.Tags})
+	return function, true
 }
 
 // arn is the ARN of a function there.

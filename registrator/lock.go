@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/hashicorp/consul/api"
 )
 
@@ -206,22 +205,11 @@ func (c Config) areas(s *source) func(context.Context) ([]string, error) {
 // areaNames are the accounts and regions that the source reads, sorted. It asks
 // AWS whose credentials ours are.
 func (s *source) areaNames(ctx context.Context) ([]string, error) {
-	own := ""
 	var names []string
 	for _, region := range s.regions {
-		account := region.Account
-		if account == "" {
-			if own == "" {
-				who, err := region.Identity.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-				if err != nil {
-					return nil, fmt.Errorf("asking for the account: %w", err)
-				}
-				if who.Account == nil || *who.Account == "" {
-					return nil, errNoAccount
-				}
-				own = *who.Account
-			}
-			account = own
+		account, err := s.account(ctx, region)
+		if err != nil {
+			return nil, err
 		}
 		names = append(names, account+"/"+region.Name)
 	}

@@ -138,16 +138,19 @@ func drawARN(t *rapid.T, name string) string {
 func drawFunctions(t *rapid.T) []Listed {
 	var all []Listed
 	for _, name := range []string{"a", "a-x", "b", "c"} {
-		tags := rapid.SampledFrom([]map[string]string{
-			nil,
-			{"team": "a"},
-			Enabled(), Enabled(), Enabled("aliases", "x"), Enabled("retries", "3"),
-			Enabled("retries", "wrong"), Enabled("namespace", "n"), Enabled("datacenter", "dc2"),
-			{lambda.Prefix + "enabled": "false"},
-		}).Draw(t, "tags of "+name)
-		all = append(all, Listed{ARN: arnOf(ourAccount, name), Tags: tags, TimeoutUnknown: rapid.Bool().Draw(t, "timeout unknown")})
+		all = append(all, Listed{ARN: arnOf(ourAccount, name), Tags: drawTags(t, name), TimeoutUnknown: rapid.Bool().Draw(t, "timeout unknown")})
 	}
 	return all
+}
+
+func drawTags(t *rapid.T, name string) map[string]string {
+	return rapid.SampledFrom([]map[string]string{
+		nil,
+		{"team": "a"},
+		Enabled(), Enabled(), Enabled("aliases", "x"), Enabled("retries", "3"),
+		Enabled("retries", "wrong"), Enabled("namespace", "n"), Enabled("datacenter", "dc2"),
+		{lambda.Prefix + "enabled": "false"},
+	}).Draw(t, "tags of "+name)
 }
 
 func TestPlanModel(t *testing.T) {

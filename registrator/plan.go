@@ -78,6 +78,10 @@ type Input struct {
 	Scope   Scope
 	Adopt   bool
 
+	// Only are the functions that were read, of all in the Scope: no other's services
+	// are touched. Nil: all were.
+	Only map[lambda.ARN]bool
+
 	// at is the tenancy that all of it is of.
 	at tenancy
 
@@ -156,6 +160,11 @@ func (p *planner) service(name string) {
 	if want, ok := p.choose(wants, entry, ours); ok {
 		p.wanted(want, entry, ours, foreign || p.Current.OnOtherNodes[name])
 	}
+}
+
+// read reports whether what the function wants is known.
+func (p *planner) read(arn lambda.ARN) bool {
+	return p.Scope.Contains(arn) && (p.Only == nil || p.Only[arn.Unqualified()])
 }
 
 // ownerOf is the function that a thing of ours stands for; zero where nothing is

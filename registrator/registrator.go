@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
 // reregisterEvery is how often services are registered again that the token
@@ -22,11 +24,17 @@ type Registrator struct {
 	metrics *metrics
 	lock    *lock // used by Run alone
 
-	// run is held by a run: one at a time. It guards what follows.
+	// sync is held by a full sync: one at a time.
+	sync sync.Mutex
+
+	// run is held while Consul is compared and written, by a full sync or a look: a
+	// look waits for no listing, which may take minutes. It guards what follows. Who
+	// needs sync too takes that first.
 	run        sync.Mutex
-	here       place           // as last read; without a datacenter: not known yet
-	registered time.Time       // when services that cannot be read back were last registered
-	said       map[string]bool // notes and warnings, each said once
+	looked     map[lambda.ARN]Listed // what looks saw since the last listing began
+	here       place                 // as last read; without a datacenter: not known yet
+	registered time.Time             // when services that cannot be read back were last registered
+	said       map[string]bool       // notes and warnings, each said once
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -57,6 +65,7 @@ func New(config Config) (*Registrator, error) {
 		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter, lists: config.Lists},
 		metrics: metrics,
 		lock:    &lock{client: config.Consul, node: config.NodeName, areas: config.areas(source), logger: config.Logger},
+		looked:  map[lambda.ARN]Listed{},
 		said:    map[string]bool{},
 		status:  Status{Changes: []Change{}},
 	}, nil
@@ -74,18 +83,26 @@ func (r *Registrator) Status() Status {
 // DryRun reads and plans, and changes nothing. With a *MassDeletionError, and
 // where deletions could not be confirmed, the plan is there nevertheless.
 func (r *Registrator) DryRun(ctx context.Context) (Plan, error) {
+	r.sync.Lock()
+	defer r.sync.Unlock()
+	at := time.Now()
+	listing, unread := r.list(ctx, at)
 	r.run.Lock()
 	defer r.run.Unlock()
-	plan, _, err := r.plan(ctx)
+	plan, _, err := r.planLocked(ctx, at, listing, unread)
 	return plan, err
 }
 
 // Sync makes one full run. Changes that can be made are made although others
 // fail; the error joins all that went wrong.
 func (r *Registrator) Sync(ctx context.Context) (Result, error) {
+	r.sync.Lock()
+	defer r.sync.Unlock()
+	at := time.Now()
+	listing, unread := r.list(ctx, at)
 	r.run.Lock()
 	defer r.run.Unlock()
-	result, err := r.syncLocked(ctx)
+	result, err := r.bringLocked(ctx, at, listing, unread)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
@@ -93,8 +110,22 @@ func (r *Registrator) Sync(ctx context.Context) (Result, error) {
 	return result, err
 }
 
-func (r *Registrator) syncLocked(ctx context.Context) (Result, error) {
-	plan, read, err := r.plan(ctx)
+// list reads AWS, while looks go on.
+func (r *Registrator) list(ctx context.Context, at time.Time) (Listing, error) {
+	r.run.Lock()
+	r.source.learn(r.looked)
+	clear(r.looked)
+	r.run.Unlock()
+	listing, unread := r.source.list(ctx, at)
+	if len(listing.Scope) > 0 {
+		r.metrics.oneByOne.Set(float64(listing.OneByOne))
+	}
+	return listing, unread
+}
+
+// bringLocked brings Consul in line with what was read of AWS.
+func (r *Registrator) bringLocked(ctx context.Context, at time.Time, listing Listing, unread error) (Result, error) {
+	plan, read, err := r.planLocked(ctx, at, listing, unread)
 	result := Result{Plan: plan, Functions: read.functions}
 	var massive *MassDeletionError
 	if !read.whole || errors.As(err, &massive) {
@@ -103,31 +134,31 @@ func (r *Registrator) syncLocked(ctx context.Context) (Result, error) {
 	applied, applyErr := r.apply(ctx, plan, read.lists)
 	result.Applied = applied
 	if read.reregister && applyErr == nil {
-		r.registered = read.at
+		r.registered = at
 	}
 	return result, errors.Join(err, applyErr)
 }
 
 // reading is what a plan was made of.
 type reading struct {
-	at         time.Time
 	whole      bool // Consul was read, and of AWS at least one account and region
 	functions  int
 	reregister bool
 	lists      map[entryKey]listEntry
 }
 
-// plan reads AWS and Consul and makes the plan that would be carried out.
-func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
-	read := reading{at: time.Now()}
-	// What could not be listed is outside of the Scope: it stays as it is, and the
-	// rest goes on.
-	listing, unread := r.source.list(ctx, read.at)
-	if len(listing.Scope) == 0 {
-		return Plan{}, read, unread
+// planLocked reads Consul and makes the plan that would be carried out. What could
+// not be read of AWS is outside of the listing's Scope: it stays as it is, the rest goes
+// on, and unread says why.
+func (r *Registrator) planLocked(ctx context.Context, at time.Time, listing Listing, unread error) (Plan, reading, error) {
+	if listing.Only == nil {
+		r.source.learn(r.looked)
+		listing.overlay(r.looked)
 	}
-	read.functions = len(listing.Functions)
-	r.metrics.oneByOne.Set(float64(listing.OneByOne))
+	read := reading{functions: len(listing.Functions)}
+	if len(listing.Scope) == 0 {
+		return Plan{Skipped: listing.Skipped}, read, unread
+	}
 	desired, err := r.desireLocked(ctx, listing)
 	if err != nil {
 		return Plan{}, read, errors.Join(unread, err)
@@ -137,29 +168,31 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 		return Plan{}, read, errors.Join(unread, err)
 	}
 	desired.skipOutside(tenancies)
+	desired.Skipped = append(desired.Skipped, listing.Skipped...)
 	r.sayLocked(slog.LevelWarn, listing.Notes, desired.Warnings)
 	read.lists = map[entryKey]listEntry{}
 	var plans []Plan
-	for _, at := range tenancies {
-		within := desired.within(at)
-		current, err := r.catalog.in(at).read(ctx, within.Wants, read.lists)
+	for _, tenancy := range tenancies {
+		within := desired.within(tenancy)
+		current, err := r.catalog.in(tenancy).read(ctx, within.Wants, read.lists)
 		if err != nil {
 			return Plan{}, read, errors.Join(unread, err)
 		}
 		unread = errors.Join(unread, current.Denied)
 		r.sayLocked(slog.LevelWarn, current.Notes)
 		r.sayLocked(slog.LevelInfo, current.Hints)
-		reregister := current.CatalogHidden && read.at.Sub(r.registered) >= reregisterEvery
+		reregister := current.CatalogHidden && listing.Only == nil && at.Sub(r.registered) >= reregisterEvery
 		read.reregister = read.reregister || reregister
 		plans = append(plans, MakePlan(Input{
 			Current:    current,
 			Desired:    within,
 			Scope:      listing.Scope,
-			Lists:      allIn(r.config.Lists, at),
+			Only:       listing.Only,
+			Lists:      allIn(r.config.Lists, tenancy),
 			Federated:  r.here.federated,
 			Adopt:      r.config.Adopt,
 			Reregister: reregister,
-			at:         at,
+			at:         tenancy,
 
 			KeepExtensions: r.config.KeepExtensions,
 		}))
@@ -173,8 +206,10 @@ func (r *Registrator) plan(ctx context.Context) (Plan, reading, error) {
 			return plan, read, errors.Join(unread, err)
 		}
 	}
-	plan, err = r.source.confirm(ctx, plan, r.here)
-	r.saySkippedLocked(plan)
+	if listing.Only == nil { // else AWS was asked just now
+		plan, err = r.source.confirm(ctx, plan, r.here)
+		r.saySkippedLocked(plan)
+	}
 	return plan, read, errors.Join(unread, err)
 }
 

@@ -39,6 +39,15 @@ type Listing struct {
 	Scope     Scope    // what was listed whole
 	Notes     []string // what was denied and what that costs; sorted
 	OneByOne  int      // accounts and regions where each function took a call of its own
+
+	// Of a look: the functions that were looked at, of all in the Scope, and those that
+	// were not. Only is nil if all were listed.
+	Only    map[lambda.ARN]bool
+	Skipped []Skip
+}
+
+func (l *Listing) sort() {
+	slices.SortFunc(l.Functions, func(a, b Listed) int { return strings.Compare(a.ARN.String(), b.ARN.String()) })
 }
 
 // source reads AWS. A read is whole or it is an error.
@@ -47,6 +56,9 @@ type source struct {
 	timeouts []timeouts // of each region; nil: they are not wanted
 
 	areas map[Area]Region // as the last list found them
+
+	mu  sync.Mutex // guards own
+	own string     // the account of our own credentials, once it is known
 }
 
 func newSource(regions []Region, withTimeouts bool) *source {
@@ -84,7 +96,7 @@ func (s *source) list(ctx context.Context, now time.Time) (Listing, error) {
 			s.areas[area] = s.regions[i]
 		}
 	}
-	slices.SortFunc(all.Functions, func(a, b Listed) int { return strings.Compare(a.ARN.String(), b.ARN.String()) })
+	all.sort()
 	// Pages that shift while they are read may list a function twice.
 	all.Functions = slices.CompactFunc(all.Functions, func(a, b Listed) bool { return a.ARN == b.ARN })
 	slices.Sort(all.Notes)

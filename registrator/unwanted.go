@@ -72,7 +72,7 @@ func (p *planner) orphan(ours Instance) {
 // that it is not wanted: it was listed whole, and nothing about it is doubtful.
 func (p *planner) mayRemove(arn lambda.ARN) bool {
 	_, held := p.Desired.Held[arn.Unqualified()]
-	return p.Scope.Contains(arn) && !held
+	return p.read(arn) && !held
 }
 
 func (p *planner) skip(function, reason string) {

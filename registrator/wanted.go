@@ -103,6 +103,9 @@ func (p *planner) replaces(owner lambda.ARN) (reason string, ok bool) {
 	if !p.Scope.Contains(owner) {
 		return fmt.Sprintf("it belongs to %s, which lies in an account or region that this run did not read", owner), false
 	}
+	if !p.read(owner) {
+		return fmt.Sprintf("it belongs to %s, which was not looked at; the next full sync settles it", owner), false
+	}
 	if why, held := p.Desired.Held[owner.Unqualified()]; held {
 		return fmt.Sprintf("it belongs to %s, of which nothing is changed: %s", owner, why), false
 	}
