@@ -268,8 +268,9 @@ func refuse(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, `{"__type":%q,"message":"said the fake"}`, code)
 }
 
-// page cuts a page out of a sorted list; the token is the page's number.
-func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, at Area, names []string) (page []string, next string, ok bool) {
+// page cuts a page of at most size names out of a sorted list; the token is the page's
+// number.
+func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, size int, at Area, names []string) (page []string, next string, ok bool) {
 	number := 1
 	if token != "" {
 		number, _ = strconv.Atoi(token)
@@ -278,8 +279,9 @@ func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, at Area, 
 	if failed {
 		return nil, "", false
 	}
-	start := min((number-1)*f.PageSize, len(names))
-	end := min(start+f.PageSize, len(names))
+	size = min(size, f.PageSize)
+	start := min((number-1)*size, len(names))
+	end := min(start+size, len(names))
 	if repeat {
 		next = strconv.Itoa(number)
 	} else if end < len(names) {
@@ -290,8 +292,9 @@ func (f *FakeAWS) page(w http.ResponseWriter, operation, token string, at Area, 
 
 func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) {
 	var in struct {
-		PaginationToken string
-		TagFilters      []struct{ Key string }
+		PaginationToken  string
+		ResourcesPerPage int
+		TagFilters       []struct{ Key string }
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		refuse(w, http.StatusBadRequest, "SerializationException")
@@ -308,7 +311,7 @@ func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) 
 		}
 		return len(tags) > 0 && !f.unlisted[arn]
 	})
-	page, next, ok := f.page(w, "GetResources", in.PaginationToken, at, names)
+	page, next, ok := f.page(w, "GetResources", in.PaginationToken, in.ResourcesPerPage, at, names)
 	if !ok {
 		return
 	}
@@ -331,7 +334,8 @@ func (f *FakeAWS) getResources(w http.ResponseWriter, r *http.Request, at Area) 
 
 func (f *FakeAWS) listFunctions(w http.ResponseWriter, r *http.Request, at Area) {
 	names := f.names(at, f.functions, func(lambda.ARN) bool { return true })
-	page, next, ok := f.page(w, "ListFunctions", r.URL.Query().Get("Marker"), at, names)
+	size, _ := strconv.Atoi(r.URL.Query().Get("MaxItems"))
+	page, next, ok := f.page(w, "ListFunctions", r.URL.Query().Get("Marker"), size, at, names)
 	if !ok {
 		return
 	}

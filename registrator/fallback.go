@@ -31,7 +31,7 @@ func eachFunction(ctx context.Context, region Region, do func(types.FunctionConf
 	return pages(func(token string) (string, error) {
 		page++
 		out, err := region.Lambda.ListFunctions(ctx, &awslambda.ListFunctionsInput{
-			MaxItems: aws.Int32(functionPage),
+			MaxItems: region.page(functionPage),
 			Marker:   nonEmpty(token),
 		})
 		if err != nil {

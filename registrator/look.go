@@ -41,6 +41,17 @@ func (r *Registrator) Look(ctx context.Context, functions ...lambda.ARN) (Result
 	}
 }
 
+// Handle does what an event asks for.
+func (r *Registrator) Handle(ctx context.Context, event Event) (Result, error) {
+	switch event.Kind {
+	case EventSync:
+		return r.Sync(ctx)
+	case EventLook:
+		return r.Look(ctx, event.Functions...)
+	}
+	return Result{}, nil
+}
+
 func (r *Registrator) lookLocked(ctx context.Context, functions []lambda.ARN) (Result, error) {
 	listing, unread := r.source.lookAt(ctx, functions)
 	for _, seen := range listing.Functions {

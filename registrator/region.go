@@ -43,7 +43,16 @@ type Region struct {
 	Lambda   LambdaAPI
 	Identity IdentityAPI
 
-	rate float64 // most calls of Lambda a second; 0: not known
+	rate     float64 // most calls of Lambda a second; 0: not known
+	pageSize int     // most that is asked for on a page; 0: as many as AWS gives
+}
+
+// page is how many are asked for on a page, of which AWS gives so many at most.
+func (r Region) page(most int32) *int32 {
+	if r.pageSize > 0 {
+		most = int32(min(int(most), r.pageSize))
+	}
+	return &most
 }
 
 // String names it for people.
@@ -59,6 +68,7 @@ type AWSOptions struct {
 	Regions    []string              // empty: the region of the environment (AWS_REGION, profile)
 	Roles      []Role                // of further accounts, each read in all these regions
 	Rate       float64               // Lambda control-plane calls per second and region, bursts of five times that; zero means DefaultAWSRate
+	PageSize   int                   // most that is asked for on a page of a listing; zero means as many as AWS gives
 	Registerer prometheus.Registerer // gets lambdamesh_aws_requests_total; nil means none
 
 	// Of tests; nil: real ones.
@@ -76,6 +86,9 @@ const requestTimeout = 30 * time.Second
 func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	if options.Rate < 0 {
 		return nil, fmt.Errorf("--aws-rate: %g is not a number of requests per second", options.Rate)
+	}
+	if options.PageSize < 0 {
+		return nil, fmt.Errorf("PAGE_SIZE: %d is not a number of functions", options.PageSize)
 	}
 	if options.Rate == 0 {
 		options.Rate = DefaultAWSRate
@@ -138,5 +151,6 @@ func newRegion(base aws.Config, name string, options AWSOptions) Region {
 		Lambda:   awslambda.NewFromConfig(regional, paced(options.Rate)),
 		Identity: sts.NewFromConfig(regional),
 		rate:     options.Rate,
+		pageSize: options.PageSize,
 	}
 }

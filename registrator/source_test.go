@@ -49,6 +49,24 @@ func TestListReadsEveryPage(t *testing.T) {
 	}
 }
 
+func TestListOfSmallPages(t *testing.T) {
+	fake := StartFakeAWS(t)
+	for _, name := range []string{"a", "b", "c"} {
+		fake.Put(name, Enabled())
+	}
+	list, err := newSource(fake.Load(t, AWSOptions{Rate: 1000, PageSize: 2}), true).list(t.Context(), time.Now())
+	if err != nil || len(list.Functions) != 3 {
+		t.Fatalf("%v, %v", list.Functions, err)
+	}
+	want := []string{"GetResources 1", "GetResources 2", "GetResources 1", "ListFunctions 1", "ListFunctions 2"}
+	if diff := cmp.Diff(want, fake.Requests()); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := LoadRegions(t.Context(), AWSOptions{PageSize: -1}); err == nil {
+		t.Error("pages of less than nothing")
+	}
+}
+
 func TestListFailsAsAWhole(t *testing.T) {
 	for _, test := range []struct {
 		name  string

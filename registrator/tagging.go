@@ -51,7 +51,7 @@ func listTaggedWith(ctx context.Context, region Region, tag string) ([]Listed, e
 		out, err := region.Tagging.GetResources(ctx, &tagging.GetResourcesInput{
 			ResourceTypeFilters: []string{"lambda:function"},
 			TagFilters:          []types.TagFilter{{Key: aws.String(tag)}},
-			ResourcesPerPage:    aws.Int32(taggedPage),
+			ResourcesPerPage:    region.page(taggedPage),
 			PaginationToken:     nonEmpty(token),
 		})
 		if err != nil {

@@ -19,6 +19,8 @@ import (
 type ClientConfig struct {
 	Address   string // host:port, http://, https:// or unix://
 	TokenFile string // its content is the token; read once, here
+	Token     string // goes before TokenFile; for what is in no file
+	CA        []byte // PEM; the authorities to trust with https, for what is in no file
 }
 
 // Client is Consul's HTTP API with a token of our own. That token is for this API
@@ -52,6 +54,12 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		// A token file given by hand beats both variables, as in Consul's CLI;
 		// consul/api tells "given" from "environment" by comparing the paths.
 		c.TokenFile, c.Token = cfg.TokenFile, ""
+	}
+	if cfg.Token != "" {
+		c.TokenFile, c.Token = "", cfg.Token
+	}
+	if len(cfg.CA) > 0 {
+		c.TLSConfig.CAFile, c.TLSConfig.CAPath, c.TLSConfig.CAPem = "", "", cfg.CA
 	}
 	address := c.Address // NewClient cuts its scheme off
 	client, err := api.NewClient(c)
