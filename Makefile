@@ -58,6 +58,10 @@ bench-smoke: parts ## Its cheap measurements, with fewer rounds (2 minutes).
 build: ## Build the programs into build/.
 	go build -o build/ ./cmd/...
 
+.PHONY: lambda-zip
+lambda-zip: ## Build the registrator for AWS Lambda: build/lambda-registrator-ARCH.zip, arm64 and amd64.
+	go run ./internal/lambdazip -o build
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(GOFUMPT) ## Run the linters, and the rules that are programs.
 	@unformatted=$$($(GOFUMPT) -l .); \
