@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -16,7 +17,7 @@ import (
 // Function says which Lambda function CreateFunction makes.
 type Function struct {
 	Name    string
-	File    string            // Python source with a function "handler"; see FunctionFile
+	File    string            // Python source with a function "handler" (see FunctionFile), or a zip file with a program "bootstrap"
 	Tags    map[string]string // keys as AWS has them, with their prefix
 	Aliases []string          // each on a published version
 	Timeout int32             // seconds; default 3, as AWS's
@@ -26,13 +27,13 @@ type Function struct {
 // CreateFunction creates a function through the AWS API and returns its ARN, without
 // version.
 func (a *AWS) CreateFunction(ctx context.Context, f Function) (arn string, err error) {
-	code, err := zipPython(f.File)
+	code, runtime, handler, err := f.code()
 	if err != nil {
 		return "", fmt.Errorf("creating the function %s: %w", f.Name, err)
 	}
 	client := a.Lambda()
 	out, err := client.CreateFunction(ctx, &awslambda.CreateFunctionInput{
-		FunctionName: aws.String(f.Name), Runtime: types.RuntimePython312, Handler: aws.String("index.handler"),
+		FunctionName: aws.String(f.Name), Runtime: runtime, Handler: aws.String(handler),
 		Role: aws.String("arn:aws:iam::" + AccountID + ":role/lambda"),
 		Code: &types.FunctionCode{ZipFile: code}, Tags: f.Tags, Timeout: aws.Int32(cmp.Or(f.Timeout, 3)),
 		Environment: &types.Environment{Variables: f.Env},
@@ -86,6 +87,16 @@ func EnabledTags(more ...string) map[string]string {
 		tags[MetaPrefix+more[i]] = more[i+1]
 	}
 	return tags
+}
+
+// code is the function's zip file, and how AWS is to run it.
+func (f Function) code() (code []byte, runtime types.Runtime, handler string, err error) {
+	if filepath.Ext(f.File) == ".zip" {
+		code, err = os.ReadFile(f.File)
+		return code, types.RuntimeProvidedal2023, "bootstrap", err
+	}
+	code, err = zipPython(f.File)
+	return code, types.RuntimePython312, "index.handler", err
 }
 
 // zipPython packs a source file as index.py.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -15,10 +16,30 @@ import (
 )
 
 // BuildLambdamesh builds cmd/lambdamesh, with the race detector if we have it, and
-// returns the program. It goes into the cache under a name of this checkout, so that
+// returns the program.
+func BuildLambdamesh(ctx context.Context) (string, error) {
+	return build(ctx, "lambdamesh", func(dir string) []string {
+		args := []string{"build", "-o", filepath.Join(dir, "lambdamesh")}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		return append(args, "./cmd/lambdamesh")
+	})
+}
+
+// BuildLambdaZip builds the registrator for AWS Lambda, as "make lambda-zip" does, and
+// returns the zip file for this machine.
+func BuildLambdaZip(ctx context.Context) (string, error) {
+	return build(ctx, "lambda-registrator-"+runtime.GOARCH+".zip", func(dir string) []string {
+		return []string{"run", "./internal/lambdazip", "-o", dir, "-arch", runtime.GOARCH}
+	})
+}
+
+// build runs go with the arguments for a folder, and returns the file that it leaves
+// there. It goes into the cache under a name of this checkout, so that
 // the next build finds it up to date in a fraction of a second and nothing is left to
 // be removed; a lock keeps parallel test processes from building into each other.
-func BuildLambdamesh(ctx context.Context) (string, error) {
+func build(ctx context.Context, name string, args func(dir string) []string) (string, error) {
 	root, err := SourceRoot()
 	if err != nil {
 		return "", err
@@ -29,21 +50,18 @@ func BuildLambdamesh(ctx context.Context) (string, error) {
 	}
 	sum := sha256.Sum256([]byte(root))
 	dir := filepath.Join(cache.Dir(), "build", hex.EncodeToString(sum[:6]))
-	args := []string{"build"}
 	if raceEnabled {
 		dir += "-race"
-		args = append(args, "-race")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("building lambdamesh: %w", err)
+		return "", fmt.Errorf("building %s: %w", name, err)
 	}
 	unlock, err := lockFile(ctx, filepath.Join(dir, "lock"))
 	if err != nil {
-		return "", fmt.Errorf("building lambdamesh: %w", err)
+		return "", fmt.Errorf("building %s: %w", name, err)
 	}
 	defer unlock()
-	out := filepath.Join(dir, "lambdamesh")
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", out, "./cmd/lambdamesh")...)
+	cmd := exec.CommandContext(ctx, "go", args(dir)...)
 	cmd.Dir = root
 	// A group of its own, so that the compilers end with it when ctx does. By SIGINT,
 	// on which go removes its temporary folder.
@@ -51,9 +69,9 @@ func BuildLambdamesh(ctx context.Context) (string, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = 5 * time.Second
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building lambdamesh: %w\n%s", err, text)
+		return "", fmt.Errorf("building %s: %w\n%s", name, err, text)
 	}
-	return out, nil
+	return filepath.Join(dir, name), nil
 }
 
 // lockPoll is how often a held lock is tried again. flock itself can wait, but not give
