@@ -2,6 +2,7 @@ package registrator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -22,7 +23,12 @@ func newRequestCounter(registerer prometheus.Registerer) (*requestCounter, error
 		Help: "Requests to AWS, by operation and HTTP status; code is error where no answer came.",
 	}, []string{"operation", "code"})}
 	if registerer != nil {
-		if err := registerer.Register(c.total); err != nil {
+		err := registerer.Register(c.total)
+		var already prometheus.AlreadyRegisteredError
+		if errors.As(err, &already) { // by the clients of something else
+			c.total, err = already.ExistingCollector.(*prometheus.CounterVec), nil
+		}
+		if err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
 	}

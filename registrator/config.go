@@ -80,6 +80,9 @@ type Config struct {
 	// ExportList. Lines of others, and a wildcard, stay as they are.
 	Lists []List
 
+	// Queue brings events, which Run handles; nil: there are none.
+	Queue *Queue
+
 	// Logger gets one line per thing that happened; nil means slog.Default.
 	Logger *slog.Logger
 

@@ -56,6 +56,9 @@ func TestConsul(t *testing.T) {
 		"LookElsewhere":                   testLookElsewhere,
 		"LookDuringListing":               testLookDuringListing,
 		"LookThatIsOvertaken":             testLookThatIsOvertaken,
+		"Queue":                           testQueue,
+		"QueueInTrouble":                  testQueueInTrouble,
+		"QueueOfTwoReplicas":              testQueueOfTwoReplicas,
 		"RunGoesOnUntilConsulIsThere":     testRunGoesOnUntilConsulIsThere,
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -54,6 +55,9 @@ type lock struct {
 	areas  func(context.Context) ([]string, error)
 	logger *slog.Logger
 
+	// mu is held while the lock is taken, which may be for ever, and given back: full
+	// syncs and events ask for it. It guards what follows.
+	mu      sync.Mutex
 	options *api.LockOptions // nil: not worked out yet
 	denied  bool             // the token may not hold locks
 	held    *api.Lock        // nil: not held
@@ -63,18 +67,19 @@ type lock struct {
 // hold waits until this replica holds the lock, or may not have one. The context
 // that it returns ends when the lock is lost.
 func (l *lock) hold(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	if err := l.acquire(ctx); err != nil {
+	lost, err := l.acquire(ctx)
+	if err != nil {
 		return nil, nil, fmt.Errorf("taking the lock of this registrator: %w", err)
 	}
 	bound, cancel := context.WithCancelCause(ctx)
-	if l.held == nil {
+	if lost == nil {
 		return bound, func() { cancel(nil) }, nil
 	}
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		select {
-		case <-l.lost:
+		case <-lost:
 			cancel(errLockLost)
 		case <-bound.Done():
 		}
@@ -82,12 +87,20 @@ func (l *lock) hold(ctx context.Context) (context.Context, context.CancelFunc, e
 	return bound, func() { cancel(nil); <-watched }, nil
 }
 
-func (l *lock) acquire(ctx context.Context) error {
+// acquire returns what is closed when the lock is lost; nil if there is none.
+func (l *lock) acquire(ctx context.Context) (lost <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err = l.acquireLocked(ctx)
+	return l.lost, err
+}
+
+func (l *lock) acquireLocked(ctx context.Context) error {
 	if l.held != nil {
 		select {
 		case <-l.lost:
 			l.logger.Warn("the lock was lost", "key", l.options.Key)
-			l.release()
+			l.releaseLocked()
 		default:
 			return nil
 		}
@@ -168,6 +181,12 @@ func (l *lock) wait(ctx context.Context) error {
 
 // release gives the lock back, so that another replica goes on at once.
 func (l *lock) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.releaseLocked()
+}
+
+func (l *lock) releaseLocked() {
 	if l.held == nil {
 		return
 	}

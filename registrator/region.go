@@ -93,22 +93,9 @@ func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	if options.Rate == 0 {
 		options.Rate = DefaultAWSRate
 	}
-	requests, err := newRequestCounter(options.Registerer)
+	base, err := loadConfig(ctx, &options)
 	if err != nil {
 		return nil, err
-	}
-	if options.client == nil {
-		options.client = awshttp.NewBuildableClient().WithTimeout(requestTimeout)
-	}
-	if options.retryer == nil {
-		options.retryer = newRetryer
-	}
-	base, err := config.LoadDefaultConfig(ctx,
-		config.WithHTTPClient(options.client),
-		config.WithLogger(logging.Nop{}), // it writes lines of its own to stderr, of nothing that a person can mend
-		config.WithAPIOptions(requests.apiOptions()))
-	if err != nil {
-		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
 	names := slices.Clone(options.Regions)
 	if len(names) == 0 && base.Region != "" {
@@ -127,6 +114,28 @@ func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 		regions = append(regions, newRegions(assumed, role.account(), names, options)...)
 	}
 	return regions, nil
+}
+
+// loadConfig reads the SDK's configuration, and fills in what tests leave open.
+func loadConfig(ctx context.Context, options *AWSOptions) (aws.Config, error) {
+	requests, err := newRequestCounter(options.Registerer)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	if options.client == nil {
+		options.client = awshttp.NewBuildableClient().WithTimeout(requestTimeout)
+	}
+	if options.retryer == nil {
+		options.retryer = newRetryer
+	}
+	base, err := config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(options.client),
+		config.WithLogger(logging.Nop{}), // it writes lines of its own to stderr, of nothing that a person can mend
+		config.WithAPIOptions(requests.apiOptions()))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	return base, nil
 }
 
 func newRegions(base aws.Config, account string, names []string, options AWSOptions) []Region {

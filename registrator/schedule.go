@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"regexp"
+	"sync"
 	"time"
 )
 
@@ -19,11 +20,17 @@ const jitterShare = 0.05
 
 // Run makes a full run at once and then one in each SyncInterval until ctx is
 // done; then it returns nil. A failed run is logged, kept in Status and tried
-// again. An error that repeats is logged once. Of several replicas one runs, and
+// again. Between them it handles the events of the Queue, if there is one. An error that
+// repeats is logged once. Of several replicas one runs, and
 // the others wait, if Consul's token may hold a lock.
 func (r *Registrator) Run(ctx context.Context) error {
-	s := schedule{interval: r.config.SyncInterval, logger: r.config.Logger}
+	s := schedule{what: "sync", interval: r.config.SyncInterval, logger: r.config.Logger}
 	defer r.lock.release()
+	var consuming sync.WaitGroup
+	defer consuming.Wait()
+	if r.config.Queue != nil {
+		consuming.Go(func() { r.consume(ctx) })
+	}
 	s.run(ctx, r.syncElected)
 	return nil
 }
@@ -46,6 +53,7 @@ var volatile = regexp.MustCompile(`[0-9a-fA-F-]{8,}|[0-9]+`)
 
 // schedule decides when to run.
 type schedule struct {
+	what     string // for the log
 	interval time.Duration
 	logger   *slog.Logger
 
@@ -75,13 +83,13 @@ func (s *schedule) run(ctx context.Context, sync func(context.Context) error) {
 func (s *schedule) note(err error) {
 	switch {
 	case err == nil && s.failures > 0:
-		s.logger.Info("sync works again", "failed_runs", s.failures)
+		s.logger.Info(s.what+" works again", "failed_runs", s.failures)
 		s.failures, s.lastError = 0, ""
 	case err != nil:
 		s.failures++
 		if text := volatile.ReplaceAllString(err.Error(), "#"); text != s.lastError {
 			s.lastError = text
-			s.logger.Error("sync failed; it is tried again", "error", err)
+			s.logger.Error(s.what+" failed; it is tried again", "error", err)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func runs(t *testing.T, after time.Duration, log *bytes.Buffer, outcome func(n i
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s := schedule{interval: 5 * time.Minute, logger: slog.New(slog.NewTextHandler(log, nil))}
+		s := schedule{what: "sync", interval: 5 * time.Minute, logger: slog.New(slog.NewTextHandler(log, nil))}
 		s.run(ctx, func(context.Context) error {
 			starts = append(starts, time.Since(begin))
 			time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
