@@ -31,6 +31,7 @@ type registratorFlags struct {
 	keepExtensions bool
 	gateways       []string
 	exports        []string
+	queueURL       string
 }
 
 func (f *registratorFlags) declare(flags *pflag.FlagSet) {
@@ -49,17 +50,23 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.adopt, "adopt", false, "take over hand-written Meta with the same ARN")
 	flags.StringSliceVar(&f.gateways, "terminating-gateway", nil, "keep the entry of this terminating gateway listing the functions' services; may be repeated")
 	flags.StringSliceVar(&f.exports, "export-to", nil, "keep exported-services listing the functions' services for this `PARTITION` or peer:NAME; may be repeated")
+	flags.StringVar(&f.queueURL, "sqs-queue-url", "", "`URL` of an SQS queue with the events of functions from EventBridge, for a change within seconds")
 	flags.BoolVar(&f.keepExtensions, "keep-envoy-extensions", false, "leave the Envoy extension builtin/aws/lambda in entries adopted from Consul's own registrator")
 	flags.BoolVar(&f.force, "force", false, "go past --max-delete-ratio")
 }
 
 // open makes a Registrator. It reads AWS's configuration and talks to nobody.
 func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log *slog.Logger, metrics prometheus.Registerer) (*registrator.Registrator, error) {
-	regions, err := registrator.LoadRegions(ctx, registrator.AWSOptions{
-		Regions: f.regions, Roles: f.roles, Rate: f.awsRate, Registerer: metrics,
-	})
+	options := registrator.AWSOptions{Regions: f.regions, Roles: f.roles, Rate: f.awsRate, Registerer: metrics}
+	regions, err := registrator.LoadRegions(ctx, options)
 	if err != nil {
 		return nil, err
+	}
+	var queue *registrator.Queue
+	if f.queueURL != "" {
+		if queue, err = registrator.LoadQueue(ctx, f.queueURL, options); err != nil {
+			return nil, err
+		}
 	}
 	partitions := f.partitions
 	switch {
@@ -89,6 +96,7 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 		Adopt:          f.adopt,
 		KeepExtensions: f.keepExtensions,
 		Lists:          lists,
+		Queue:          queue,
 		Logger:         log,
 		Registerer:     metrics,
 	})

@@ -107,6 +107,8 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "sync -o yaml", says: "table, json"},
 		{args: "registrator --policy none", says: "sync, upsert-only"},
 		{args: "registrator --regions us-east-1 --partitions p1", says: "--partitions"},
+		{args: "registrator --sqs-queue-url events", says: `--sqs-queue-url: "events" is not the URL of a queue`},
+		{args: "serve --registrator", env: map[string]string{"LAMBDAMESH_SQS_QUEUE_URL": "events"}, says: "--sqs-queue-url"},
 	} {
 		code, stdout, stderr := invoke(t, test.env, strings.Fields(test.args)...)
 		if code != exitUsage || stdout != "" {
