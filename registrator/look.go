@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -98,7 +97,6 @@ func (s *source) one(ctx context.Context, region Region, arn lambda.ARN, all *Li
 	if seen.presence == unknown {
 		return Listed{}, seen.err
 	}
-	maps.DeleteFunc(seen.tags, func(key, _ string) bool { return !lambda.IsTag(key) })
 	listed := Listed{ARN: arn, Tags: seen.tags}
 	tagged, _, err := lambda.FromTags(arn, seen.tags)
 	if s.timeouts == nil || err != nil || !tagged.Enabled || tagged.Function.Timeout != 0 {
@@ -160,14 +158,17 @@ func (s *source) account(ctx context.Context, region Region) (string, error) {
 	return s.own, nil
 }
 
-// learn keeps the timeouts that looks saw: they are newer than those remembered of the
-// last listing. It is not to be called during a listing.
+// learn has what looks saw go before what is remembered of listings. It is not to be
+// called during a listing.
 func (s *source) learn(looked map[lambda.ARN]Listed) {
-	for i := range s.timeouts {
+	for i := range s.regions {
 		for arn, seen := range looked {
+			s.slow[i].forget(arn)
+			if s.timeouts == nil || seen.Timeout == 0 {
+				continue
+			}
 			account, err := s.account(context.Background(), s.regions[i]) // known since the look
-			known := s.timeouts[i].known
-			if err == nil && known != nil && seen.Timeout != 0 && areaOf(arn) == (Area{account, s.regions[i].Name}) {
+			if known := s.timeouts[i].known; err == nil && known != nil && areaOf(arn) == (Area{account, s.regions[i].Name}) {
 				known[arn] = seen.Timeout
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -25,7 +26,7 @@ const (
 // sighting is what AWS says of one function.
 type sighting struct {
 	presence presence
-	tags     map[string]string // if it is present; never nil then
+	tags     map[string]string // those of our vocabulary, if it is present; never nil then
 	err      error             // why that is unknown
 }
 
@@ -43,5 +44,6 @@ func look(ctx context.Context, region Region, arn lambda.ARN) sighting {
 	case out.Tags == nil:
 		return sighting{presence: present, tags: map[string]string{}}
 	}
+	maps.DeleteFunc(out.Tags, func(key, _ string) bool { return !lambda.IsTag(key) })
 	return sighting{presence: present, tags: out.Tags}
 }

@@ -55,6 +55,8 @@ type source struct {
 	regions  []Region
 	timeouts []timeouts // of each region; nil: they are not wanted
 
+	slow []oneByOne // of each region
+
 	areas map[Area]Region // as the last list found them
 
 	mu  sync.Mutex // guards own
@@ -62,7 +64,7 @@ type source struct {
 }
 
 func newSource(regions []Region, withTimeouts bool) *source {
-	s := &source{regions: regions}
+	s := &source{regions: regions, slow: make([]oneByOne, len(regions))}
 	if withTimeouts {
 		s.timeouts = make([]timeouts, len(regions))
 	}
@@ -113,7 +115,7 @@ func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing,
 		list.Notes = append(list.Notes, fmt.Sprintf(
 			"%s: tag:GetResources is denied, so each function's tags are read by a call of its own (lambda:ListFunctions, lambda:ListTags): %.0f minutes for 10,000 functions, at --aws-rate %g",
 			region, oneByOneTakes(10_000, cmp.Or(region.rate, DefaultAWSRate)).Minutes(), cmp.Or(region.rate, DefaultAWSRate)))
-		functions, err = listOneByOne(ctx, region)
+		functions, err = s.slow[i].list(ctx, now, region)
 	}
 	if err != nil {
 		return Listing{}, err
