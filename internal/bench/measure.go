@@ -45,6 +45,7 @@ var rows = []row{
 	{"patch-once", true, patchOnce},
 	{"aws-calls", true, awsCalls},
 	{"full-sync", true, fullSync},
+	{"event", true, event},
 	{"aws-memory", false, awsMemory},
 	{"data-path", true, dataPath},
 }

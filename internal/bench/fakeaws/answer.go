@@ -46,6 +46,8 @@ func (f Functions) answer(r *http.Request) (operation string, body []byte) {
 		return "GetResources", f.getResources(r)
 	case tags:
 		return "ListTags", f.listTags(arn)
+	case one && strings.HasSuffix(name, "/configuration"):
+		return "GetFunctionConfiguration", f.getFunctionConfiguration(strings.TrimSuffix(name, "/configuration"))
 	case one && name != "":
 		return "GetFunction", f.getFunction(name)
 	case strings.HasPrefix(r.URL.Path, "/2015-03-31/functions"):
@@ -106,7 +108,7 @@ func (f Functions) getResources(r *http.Request) []byte {
 	return encode(map[string]any{"ResourceTagMappingList": mappings, "PaginationToken": next})
 }
 
-// configuration is what ListFunctions and GetFunction say of the i-th function.
+// configuration is what ListFunctions, GetFunctionConfiguration and GetFunction say of the i-th function.
 func configuration(i int) map[string]any {
 	return map[string]any{"FunctionName": ARN(i).Name, "FunctionArn": ARN(i).String(), "Timeout": 30}
 }
@@ -133,13 +135,26 @@ func (f Functions) getFunction(name string) []byte {
 }
 
 func (f Functions) listTags(escaped string) []byte {
-	text, _ := url.PathUnescape(escaped)
-	arn, _ := lambda.ParseARN(text)
-	i, ok := f.index(arn.Name)
+	i, ok := f.indexOf(escaped)
 	if !ok {
 		return nil
 	}
 	return encode(map[string]any{"Tags": f.tags(i)})
+}
+
+func (f Functions) getFunctionConfiguration(escaped string) []byte {
+	i, ok := f.indexOf(escaped)
+	if !ok {
+		return nil
+	}
+	return encode(configuration(i))
+}
+
+// indexOf is that of the function of this ARN, if it is there.
+func (f Functions) indexOf(escaped string) (int, bool) {
+	text, _ := url.PathUnescape(escaped)
+	arn, _ := lambda.ParseARN(text)
+	return f.index(arn.Name)
 }
 
 // index is that of the function of this name, if it is there.
