@@ -68,6 +68,7 @@ func (h *handler) handle(ctx context.Context, data json.RawMessage) (answer, err
 	defer h.mu.Unlock()
 	event, err := registrator.ParseEvent(data)
 	if err != nil {
+		h.log.Error("failed", "error", err.Error())
 		return answer{}, err
 	}
 	did := answer{Event: event.Kind, Reason: event.Reason}
