@@ -205,7 +205,9 @@ func testLookDuringListing(t *testing.T, m *mesh) {
 		m.aws.Put("on", map[string]string{})
 		m.aws.Put("off", Enabled())
 		m.aws.PutAt(m.aws.ARN("slow"), FakeFunction{Tags: Enabled(), Timeout: 60})
-		m.look(r, "on", "off", "slow")
+		if _, err := r.Look(t.Context(), m.aws.ARN("on"), m.aws.ARN("off"), m.aws.ARN("slow")); err != nil {
+			t.Error(err)
+		}
 	}}
 	r = m.registrator(func(c *Config) { c.Regions = regions })
 	m.aws.Put("on", Enabled())
