@@ -25,6 +25,14 @@ var errChanged = errors.New("somebody else changed it meanwhile; the next run lo
 // first half failed the second is not tried.
 func (c catalog) apply(ctx context.Context, changes []Change, lists map[entryKey]listEntry) []error {
 	w := &work{changes: changes, failures: make([]error, len(changes))}
+	for _, change := range changes {
+		if change.entry != nil {
+			w.writes++
+		}
+		if change.instance != nil {
+			w.writes++
+		}
+	}
 	c.writeEntries(ctx, w, w.pending(func(c Change) bool { return c.Kind != KindDelete && c.entry != nil }))
 	c.writeInstances(ctx, w, w.pending(func(c Change) bool { return c.Kind != KindDelete && c.instance != nil }))
 	c.writeLists(ctx, w, lists)
@@ -37,6 +45,7 @@ func (c catalog) apply(ctx context.Context, changes []Change, lists map[entryKey
 type work struct {
 	changes  []Change
 	failures []error     // by index; nil: none so far
+	writes   int         // of entries and services, of all changes
 	away     atomic.Bool // Consul does not answer, or cannot write: nothing more is tried
 }
 
@@ -84,6 +93,7 @@ func (c catalog) writeEntries(ctx context.Context, w *work, indexes []int) {
 				err = c.in(w.changes[i].tenancy()).writeEntry(ctx, *w.changes[i].entry)
 			}
 			w.fail(i, err)
+			advance(ctx, StageWriting, 1, w.writes)
 			return nil
 		})
 	}

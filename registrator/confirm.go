@@ -18,6 +18,12 @@ const parallelConfirms = 8
 func (s *source) confirm(ctx context.Context, plan Plan, here place) (Plan, error) {
 	doubts := make([]string, len(plan.Changes))
 	failures := make([]error, len(plan.Changes))
+	total := 0
+	for _, change := range plan.Changes {
+		if !change.confirm.IsZero() {
+			total++
+		}
+	}
 	var group errgroup.Group
 	group.SetLimit(parallelConfirms)
 	for i, change := range plan.Changes {
@@ -26,6 +32,7 @@ func (s *source) confirm(ctx context.Context, plan Plan, here place) (Plan, erro
 		}
 		group.Go(func() error {
 			doubts[i], failures[i] = s.doubt(ctx, change, here)
+			advance(ctx, StageConfirming, 1, total)
 			return nil
 		})
 	}

@@ -32,6 +32,7 @@ func eachFunction(ctx context.Context, region Region, do func(types.FunctionConf
 		if out.Functions == nil {
 			return "", fmt.Errorf("page %d of the functions: %w", page, errNoList)
 		}
+		advance(ctx, StageReading, len(out.Functions), 0)
 		for _, function := range out.Functions {
 			err := do(function)
 			if errors.Is(err, errEnough) {

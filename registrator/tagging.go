@@ -74,6 +74,7 @@ func listTaggedWith(ctx context.Context, region Region, tag string) ([]Listed, e
 			}
 			functions = append(functions, Listed{ARN: arn.Unqualified(), Tags: tags})
 		}
+		advance(ctx, StageReading, len(out.ResourceTagMappingList), 0)
 		return aws.ToString(out.PaginationToken), nil
 	})
 	return functions, err

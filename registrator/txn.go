@@ -64,6 +64,7 @@ func (c catalog) writeBatch(ctx context.Context, w *work, batch []int) {
 			return
 		}
 		if len(refused) == 0 {
+			advance(ctx, StageWriting, len(batch), w.writes)
 			return
 		}
 		if !noded && slices.ContainsFunc(refused, isMissingNode) {

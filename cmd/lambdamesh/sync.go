@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/lambdamesh/lambdamesh/internal/consul"
 	"github.com/lambdamesh/lambdamesh/registrator"
@@ -47,7 +48,9 @@ func (c *syncCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	plan, err := c.sync(ctx, r)
+	steps := newProgress(cmd.ErrOrStderr())
+	plan, err := c.sync(registrator.WithProgress(ctx, steps.step), r)
+	steps.close()
 	// With some errors there is a plan, or the part of it that was carried out.
 	if err == nil || plan.Changes != nil {
 		write := plan.WriteTable
@@ -64,5 +67,8 @@ func (c *syncCommand) sync(ctx context.Context, r *registrator.Registrator) (reg
 		return r.DryRun(ctx)
 	}
 	result, err := r.Sync(ctx)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%d of %d changes were made: %w", result.Applied, len(result.Plan.Changes), err)
+	}
 	return result.Plan, err
 }
