@@ -37,8 +37,9 @@ type Service struct {
 // Table is an immutable set of the services whose Meta speaks of Lambda. A nil
 // Table is empty.
 type Table struct {
-	services map[ServiceName]*Service // by folded name
-	gateways map[string]bool          // host:port
+	services   map[ServiceName]*Service // by folded name
+	gateways   map[string]bool          // host:port
+	intentions *Intentions
 }
 
 // NewTable makes a Table; of two services of one name, whatever its case, the last
@@ -54,11 +55,27 @@ func NewTable(services ...Service) *Table {
 // WithGateways is the same Table, which also knows where terminating gateways
 // listen, as host:port.
 func (t *Table) WithGateways(addresses ...string) *Table {
-	with := &Table{services: t.services, gateways: make(map[string]bool, len(addresses))}
+	with := *t
+	with.gateways = make(map[string]bool, len(addresses))
 	for _, address := range addresses {
 		with.gateways[address] = true
 	}
-	return with
+	return &with
+}
+
+// WithIntentions is the same Table, which also knows who may call its services.
+func (t *Table) WithIntentions(i *Intentions) *Table {
+	with := *t
+	with.intentions = i
+	return &with
+}
+
+// Intentions tell who may call the services; nil if that is not known.
+func (t *Table) Intentions() *Intentions {
+	if t == nil {
+		return nil
+	}
+	return t.intentions
 }
 
 // IsGateway reports whether a terminating gateway listens at host:port.
@@ -96,13 +113,15 @@ func (t *Table) Services() []*Service {
 
 // Since lists the services that are not as they were in an earlier Table, also
 // those that came or went, in no order. One that gateways have ceased to list changes with the
-// gateways: which of its endpoints count depends on them.
+// gateways: which of its endpoints count depends on them. One changes with the intentions
+// that decide who may call it.
 func (t *Table) Since(earlier *Table) []ServiceName {
 	var changed []ServiceName
 	moved := !slices.Equal(t.Gateways(), earlier.Gateways())
+	intended := t.Intentions().since(earlier.Intentions())
 	for s := range t.All() {
 		was := earlier.Lookup(s.Name)
-		if was == nil || !s.equal(was) || moved && s.Delisted {
+		if was == nil || !s.equal(was) || moved && s.Delisted || intended(s.Name) {
 			changed = append(changed, s.Name)
 		}
 	}
