@@ -10,6 +10,12 @@
 //	read                    right                              without it
 //	service-defaults        service:read of each entry's name  the entry is missing, filtered
 //	terminating-gateway     service:read of the gateway's name the entry is missing, filtered
+//	service-intentions      intentions:read of the             the entry is missing, filtered
+//	                        destination, which service:read
+//	                        gives unless its rule says
+//	                        intentions = "deny"
+//	intentions/match        as that, of the name asked about   403, whether there are any or not
+//	intentions/check        service:read of the destination    403
 //	proxy-defaults          none                               (a deleted token: 403)
 //	catalog/node-services   node:read and service:read         empty, filtered
 //	agent/service/ID        service:read of its name           403

@@ -17,25 +17,37 @@ type finding struct {
 	at      time.Time         // when that came; zero: never yet
 	err     error             // of the last answer
 
-	gateways []string
+	gateways  []string
+	byDefault bool
+
+	optional bool
 }
 
-func newFindings(readers int) *findings {
-	return &findings{last: make([]finding, readers)}
+func newFindings(readers []reader) *findings {
+	f := &findings{last: make([]finding, len(readers))}
+	for i, r := range readers {
+		f.last[i].optional = r.optional
+	}
+	return f
 }
 
 // take keeps an answer; what a failed one replaces is only the error.
 func (f *findings) take(a answer) {
 	one := &f.last[a.reader]
 	if one.err = a.err; a.err == nil {
-		one.entries, one.at, one.gateways = a.entries, a.at, a.gateways
+		one.entries, one.at, one.gateways, one.byDefault = a.entries, a.at, a.gateways, a.byDefault
 	}
 }
 
-// whole reports whether each reader has had a whole answer.
+// dispensable says that a Table is made without it: all that is known is that it is
+// withheld from us.
+func (f finding) dispensable() bool { return f.optional && f.at.IsZero() && isWithheld(f.err) }
+
+// whole reports whether each reader has had a whole answer, but for what is
+// dispensable.
 func (f *findings) whole() bool {
 	for _, one := range f.last {
-		if one.at.IsZero() {
+		if one.at.IsZero() && !one.dispensable() {
 			return false
 		}
 	}
@@ -46,11 +58,21 @@ func (f *findings) whole() bool {
 func (f *findings) confirmed() time.Time {
 	oldest := f.last[0].at
 	for _, one := range f.last {
-		if one.at.Before(oldest) {
+		if one.at.Before(oldest) && !one.dispensable() {
 			oldest = one.at
 		}
 	}
 	return oldest
+}
+
+// dispensed is why a Table is made without something; nil if it is not.
+func (f *findings) dispensed() error {
+	for _, one := range f.last {
+		if one.dispensable() {
+			return one.err
+		}
+	}
+	return nil
 }
 
 // trouble is what stands between the Table and the truth.
@@ -68,7 +90,8 @@ func (f *findings) problem() (trouble, string) {
 	worst, text := none, ""
 	for _, one := range f.last {
 		switch {
-		case errors.Is(one.err, ErrFiltered), errors.Is(one.err, ErrTokenless):
+		case one.dispensable():
+		case isWithheld(one.err):
 			return withheld, one.err.Error()
 		case one.err != nil && worst != failing:
 			worst, text = failing, one.err.Error()
@@ -80,10 +103,16 @@ func (f *findings) problem() (trouble, string) {
 	return worst, text
 }
 
+func isWithheld(err error) bool { return errors.Is(err, ErrFiltered) || errors.Is(err, ErrTokenless) }
+
 // entries sorts the answers by kind.
 func (f *findings) entries() Entries {
 	var sorted Entries
+	var intentions IntentionEntries
+	asked := false // for intentions
 	for _, one := range f.last {
+		asked = asked || one.optional
+		intentions.ByDefault = intentions.ByDefault || one.byDefault
 		sorted.GatewayAddresses = append(sorted.GatewayAddresses, one.gateways...)
 		for _, e := range one.entries {
 			switch e := e.(type) {
@@ -93,8 +122,13 @@ func (f *findings) entries() Entries {
 				sorted.Proxies = append(sorted.Proxies, e)
 			case *api.TerminatingGatewayConfigEntry:
 				sorted.Gateways = append(sorted.Gateways, e)
+			case *api.ServiceIntentionsConfigEntry:
+				intentions.Entries = append(intentions.Entries, e)
 			}
 		}
+	}
+	if asked && f.dispensed() == nil {
+		sorted.Intentions = &intentions
 	}
 	return sorted
 }

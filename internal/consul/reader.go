@@ -36,8 +36,11 @@ type query func(ctx context.Context, index uint64) (entries []api.ConfigEntry, n
 type reader struct {
 	query query
 
-	// gateways, which may be nil, reads what else an answer is about.
-	gateways *gatewayAddresses
+	// more, which may be nil, reads what else an answer is about.
+	more func(context.Context, *answer) error
+
+	// optional says that a Table can be made without it, if it is withheld from us.
+	optional bool
 }
 
 // answer is what came of one read.
@@ -45,9 +48,11 @@ type answer struct {
 	reader  int // which one
 	entries []api.ConfigEntry
 	at      time.Time
+	err     error
 
-	gateways []string // host:port
-	err      error
+	// What more read.
+	gateways  []string // host:port
+	byDefault bool     // calls are allowed that no intention is about
 }
 
 // run reads until the context ends, giving each answer to deliver.
@@ -60,8 +65,9 @@ func (r reader) run(ctx context.Context, deliver func(answer)) {
 			return
 		}
 		a := answer{entries: entries, at: time.Now(), err: err}
-		if err == nil && r.gateways != nil {
-			a.gateways = r.gateways.read(ctx, entries)
+		if err == nil && r.more != nil {
+			err = r.more(ctx, &a)
+			a.err = err
 		}
 		deliver(a)
 		if err != nil {

@@ -16,6 +16,8 @@ type Entries struct {
 
 	GatewayAddresses []string // where terminating gateways listen, as host:port
 
+	Intentions *IntentionEntries // nil if they are not known
+
 	WereFronted map[lambda.ServiceName]bool // by a gateway's entry, in an earlier Table; by folded name
 }
 
@@ -50,7 +52,11 @@ func BuildTable(entries Entries, check func(lambda.Function) error) *lambda.Tabl
 		s.State = state(read, err, s.Errors)
 		services = append(services, s)
 	}
-	return lambda.NewTable(services...).WithGateways(entries.GatewayAddresses...)
+	table := lambda.NewTable(services...).WithGateways(entries.GatewayAddresses...)
+	if entries.Intentions == nil {
+		return table
+	}
+	return table.WithIntentions(entries.Intentions.build(table))
 }
 
 // refusals are the reasons of a check, in terms of the service.

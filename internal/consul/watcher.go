@@ -19,6 +19,10 @@ type WatcherConfig struct {
 	// none, or the partition that the client is set up for.
 	Partitions []string
 
+	// Intentions are read too, for Tables that tell who may call. A token that may
+	// not read them gives Tables that do not, which is logged once.
+	Intentions bool
+
 	// Check says what else keeps a function from being invoked; nil: nothing.
 	Check func(lambda.Function) error
 
@@ -42,6 +46,7 @@ type Watcher struct {
 
 	// Of the goroutine that runs Run.
 	said        trouble                     // what was logged last
+	dispense    sync.Once                   // says that intentions are withheld
 	wereFronted map[lambda.ServiceName]bool // services that a gateway's entry listed once
 
 	mu     sync.Mutex
@@ -83,16 +88,37 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 	var readers []reader
 	for _, s := range scopes {
-		for _, kind := range []string{api.ServiceDefaults, api.ProxyDefaults, api.TerminatingGateway} {
-			r := reader{query: w.cfg.Client.list(kind, s.namespace, s.partition)}
-			if kind == api.TerminatingGateway {
-				r.gateways = &gatewayAddresses{client: w.cfg.Client, known: map[gatewayName][]string{}}
-			}
-			readers = append(readers, r)
-		}
+		readers = append(readers, w.readers(s)...)
 	}
 	w.watch(ctx, readers)
 	return nil
+}
+
+// readers read what a Table is made of.
+func (w *Watcher) readers(s scope) []reader {
+	client := w.cfg.Client
+	gateways := &gatewayAddresses{client: client, known: map[gatewayName][]string{}}
+	all := []reader{
+		{query: client.list(api.ServiceDefaults, s.namespace, s.partition)},
+		{query: client.list(api.ProxyDefaults, s.namespace, s.partition)},
+		{
+			query: client.list(api.TerminatingGateway, s.namespace, s.partition),
+			more: func(ctx context.Context, a *answer) error {
+				a.gateways = gateways.read(ctx, a.entries)
+				return nil
+			},
+		},
+	}
+	if w.cfg.Intentions {
+		all = append(all, reader{
+			query: client.list(api.ServiceIntentions, s.namespace, s.partition), optional: true,
+			more: func(ctx context.Context, a *answer) (err error) {
+				a.byDefault, err = client.allowsByDefault(ctx)
+				return err
+			},
+		})
+	}
+	return all
 }
 
 // watch runs the readers and owns what they found.
@@ -111,7 +137,7 @@ func (w *Watcher) watch(ctx context.Context, readers []reader) {
 			})
 		})
 	}
-	found := newFindings(len(readers))
+	found := newFindings(readers)
 	for {
 		select {
 		case <-ctx.Done():
@@ -137,6 +163,11 @@ func (w *Watcher) update(found *findings) {
 	}
 	w.setStatus(status)
 	w.say(kind, status)
+	if reason := found.dispensed(); fresh && reason != nil {
+		w.dispense.Do(func() {
+			w.cfg.Log.Warn("functions are never invoked directly: who may call them is not known", "reason", reason)
+		})
+	}
 	if fresh {
 		w.cfg.OnTable(status.Table)
 	}

@@ -2,9 +2,6 @@ package consul_test
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +25,7 @@ func watch(t *testing.T, client *consul.Client) *watching {
 	t.Helper()
 	w := &watching{}
 	w.Watcher = consul.NewWatcher(consul.WatcherConfig{
-		Client: client,
+		Client: client, Intentions: true,
 		OnTable: func(table *lambda.Table) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -279,38 +276,5 @@ func TestWatcherOutlivesConsul(t *testing.T) {
 	must(t, server.SetEntry(ctx, defaults("outlives", "false")))
 	until(ctx, t, "the Table follows again", func() bool {
 		return w.state("outlives") == lambda.StateDisabled && w.Status().Problem == ""
-	})
-}
-
-// Consul Enterprise cannot be had for tests: what it is asked stands for it.
-func TestWatcherAsksEnterpriseForAllNamespaces(t *testing.T) {
-	asked := make(chan url.Values, 100)
-	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/v1/agent/version" {
-			_, _ = w.Write([]byte(`{"HumanVersion": "1.22.5+ent"}`))
-			return
-		}
-		query := r.URL.Query()
-		asked <- query
-		if query.Get("index") != "" {
-			<-r.Context().Done() // as a blocking query does
-			return
-		}
-		w.Header().Set("X-Consul-Index", "7")
-		_, _ = w.Write([]byte(`[]`))
-	}))
-	defer fake.Close()
-	client, err := consul.NewClient(consul.ClientConfig{Address: fake.URL})
-	must(t, err)
-	t.Cleanup(client.Close)
-	t.Run("watch", func(t *testing.T) {
-		ctx := within(t)
-		w := watch(t, client)
-		until(ctx, t, "a Table comes", func() bool { return w.last() != nil })
-		for range 3 {
-			if query := <-asked; query.Get("ns") != "*" || query.Get("partition") != "default" {
-				t.Errorf("asked with %v", query)
-			}
-		}
 	})
 }
