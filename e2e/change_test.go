@@ -16,7 +16,7 @@ func TestChangesHurtNobodyElse(t *testing.T) {
 	one, two := s.function("one", "hello", nil), s.function("two", "hello", nil)
 	s.byHand("steady", meta(one))
 	s.app("app")
-	s.allow("web", "app", "steady", "fronted")
+	s.allow("web", "app", "steady", "fronted", "near")
 	gateway := s.gateway("gateway", "steady", "fronted")
 	web := s.sidecar("web", "app", "steady", "fronted", "near")
 	s.answers(web, "app", testmesh.Request{}, 200)

@@ -15,6 +15,7 @@ func TestConsulComesLater(t *testing.T) {
 	s := begin(t, testmesh.MeshConfig{NoRegistrator: true})
 	arn := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(arn))
+	s.allow("web", "hello")
 	web := s.sidecar("web", "hello")
 	s.until(web, "hello", arn)
 

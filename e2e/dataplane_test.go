@@ -55,6 +55,7 @@ func TestDataplane(t *testing.T) {
 	})
 	arn := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(arn))
+	s.allow("web", "hello")
 	login := s.authMethod("web")
 	web, err := s.Mesh.AddSidecar(s.ctx, "web", []string{"hello"}, testmesh.ProxyOptions{NoEnvoy: true})
 	s.must(err)

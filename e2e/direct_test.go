@@ -15,6 +15,7 @@ func TestDirect(t *testing.T) {
 	hello := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(hello))
 	s.byHand("echo", meta(s.function("echo", "echo", nil), "payload-passthrough", "true"))
+	s.allow("*", "hello", "echo")
 	web := s.sidecar("web", "hello", "echo")
 	g := s.greets(s.answers(web, "hello", testmesh.Request{Path: "/x?name=direct"}, 200))
 	if g.ARN != hello || g.Path != "/x?name=direct" {
@@ -44,7 +45,7 @@ func TestFirstCallOfEachConnection(t *testing.T) {
 			s := begin(t, testmesh.MeshConfig{NoRegistrator: true, AWS: testmesh.AWSConfig{PlainInvoke: plain, CloseInvoke: true}})
 			s.byHand("hello", meta(s.function("hello", "hello", nil)))
 			s.byHand("near", meta(s.function("near", "hello", nil)))
-			s.allow("web", "hello")
+			s.allow("web", "hello", "near")
 			s.gateway("gateway", "hello")
 			web := s.sidecar("web", "hello", "near")
 			for range 30 {

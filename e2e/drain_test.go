@@ -23,6 +23,7 @@ func TestDrain(t *testing.T) {
 	s := begin(t, testmesh.MeshConfig{NoRegistrator: true, LambdameshArgs: []string{"--drain-timeout", drain.String()}})
 	arn := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(arn))
+	s.allow("*", "hello")
 	var envoys []*testmesh.Sidecar
 	for _, name := range []string{"one", "two", "three"} {
 		envoys = append(envoys, s.sidecar(name, "hello"))

@@ -23,9 +23,9 @@ func TestEdge(t *testing.T) {
 	arn := s.function("tell", "tell", nil)
 	s.byHand("near", meta(arn))
 	s.byHand("fronted", meta(arn))
-	s.allow("web", "fronted")
+	s.allow("web", "fronted", "near")
 	s.allow("plain", "fronted")
-	s.allow("edge", "fronted")
+	s.allow("edge", "fronted", "near")
 	// Every error counts, and may cut off all endpoints.
 	s.must(s.Consul.SetEntry(s.ctx, &api.ServiceConfigEntry{
 		Kind: api.ServiceDefaults, Name: "web", Protocol: "http",

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -40,21 +39,12 @@ func gatewayComesAndGoes(t *testing.T, entries ...api.ConfigEntry) {
 	})
 	s.must(err)
 	s.until(web, "other", arn)
-	path := func(want string) {
-		t.Helper()
-		s.must(testmesh.Poll(s.ctx, func(context.Context) error {
-			if got := s.state().proxy(web.ProxyID).form("hello"); got != want {
-				return fmt.Errorf("web has hello as %q, want %q", got, want)
-			}
-			return nil
-		}))
-	}
 	for round := range 3 {
-		path("cluster direct")
+		s.has(web, "hello", "cluster direct")
 		const workers = 2
 		stop := s.load(web, "hello", workers)
 		s.must(gateway.Front(s.ctx, "other", "hello"))
-		path("")
+		s.has(web, "hello", "")
 		s.passes(gateway, "hello")
 		if calls, failures := stop(); len(failures) > 0 {
 			t.Errorf("round %d: the gateway began to front under %d calls, failed: %v", round, calls, failures)
@@ -65,7 +55,7 @@ func gatewayComesAndGoes(t *testing.T, entries ...api.ConfigEntry) {
 		stop = s.load(web, "hello", workers)
 		s.must(gateway.Front(s.ctx, "other"))
 		t.Logf("round %d: delisted at %s", round, time.Now().Format("15:04:05.000"))
-		path("cluster direct")
+		s.has(web, "hello", "cluster direct")
 		t.Logf("round %d: direct at %s", round, time.Now().Format("15:04:05.000"))
 		for range 5 {
 			s.answers(web, "hello", testmesh.Request{}, 200)

@@ -54,7 +54,7 @@ func (s *story) flawed() *flawedServer {
 			return xds.Identity(found)
 		},
 	})
-	watcher := consul.NewWatcher(consul.WatcherConfig{Client: client, OnTable: func(t *lambda.Table) {
+	watcher := consul.NewWatcher(consul.WatcherConfig{Client: client, Intentions: true, OnTable: func(t *lambda.Table) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.table = t

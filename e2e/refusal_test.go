@@ -37,7 +37,7 @@ func beginRefusing(t *testing.T) *refusing {
 	for _, name := range slices.Concat(fronted, direct) {
 		s.byHand(name, meta(r.arn))
 	}
-	s.allow("web", fronted...)
+	s.allow("web", slices.Concat(fronted, direct)...)
 	r.flawedServer = s.flawed()
 	var err error
 	r.gateway, err = s.AddTerminatingGateway(s.ctx, "gateway", fronted, r.through())

@@ -20,7 +20,7 @@ func TestRestart(t *testing.T) {
 		s.byHand(name, meta(one))
 	}
 	s.must(s.Consul.RegisterLambda(s.ctx, "broken")) // no Meta
-	s.allow("web", "fronted")
+	s.allow("web", "fronted", "near", "near-too")
 	wire := s.record(s.Lambdamesh.XDSAddr())
 	through := testmesh.ProxyOptions{XDSAddr: wire.Addr()}
 	gateway, err := s.AddTerminatingGateway(s.ctx, "gateway", []string{"fronted", "broken"}, through)

@@ -19,6 +19,7 @@ func TestSidecarsAlwaysBecomeReady(t *testing.T) {
 	arn := s.function("steady", "hello", nil)
 	s.byHand("steady", meta(arn))
 	s.byHand("flips", meta(arn))
+	s.allow("web", "steady", "flips")
 	ctx, stop := context.WithCancel(s.ctx)
 	var flipping sync.WaitGroup
 	flips := 0

@@ -22,6 +22,7 @@ func TestSurplusOfStreams(t *testing.T) {
 	s := begin(t, testmesh.MeshConfig{NoRegistrator: true, LambdameshArgs: []string{"--max-new-streams", "1/s"}})
 	arn := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(arn))
+	s.allow("web", "hello")
 	web, err := s.AddSidecar(s.ctx, "web", []string{"hello"}, testmesh.ProxyOptions{NoEnvoy: true})
 	s.must(err)
 

@@ -98,6 +98,7 @@ func beginTLS(t *testing.T) *tlsStory {
 	s := &tlsStory{story: begin(t, testmesh.MeshConfig{NoRegistrator: true, NoLambdamesh: true})}
 	s.arn = s.function("hello", "hello", nil)
 	s.byHand("hello", meta(s.arn))
+	s.allow("*", "hello")
 	return s
 }
 

@@ -29,7 +29,7 @@ func TestOwnTokenLosesRights(t *testing.T) {
 	arn := s.function("hello", "hello", nil)
 	s.byHand("fronted", meta(arn))
 	s.byHand("near", meta(arn))
-	s.allow("web", "fronted")
+	s.allow("web", "fronted", "near")
 	gateway := s.gateway("gateway", "fronted")
 	web := s.sidecar("web", "fronted", "near")
 	s.until(web, "fronted", arn)
@@ -88,6 +88,7 @@ func TestEachEnvoyGetsItsOwn(t *testing.T) {
 	s.byHand("hello", meta(s.function("hello", "hello", nil)))
 	wires := map[string]*recorder.Proxy{}
 	for _, name := range []string{"one", "two"} {
+		s.allow(name, "hello")
 		wires[name] = s.record(s.Lambdamesh.XDSAddr())
 		c, err := s.AddSidecar(s.ctx, name, []string{"hello"}, testmesh.ProxyOptions{XDSAddr: wires[name].Addr()})
 		s.must(err)

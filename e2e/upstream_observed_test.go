@@ -30,7 +30,7 @@ func (s *story) observe(o testmesh.ProxyOptions) *observed {
 	m := &observed{story: s, arn: s.function("one", "hello", nil), streams: map[*testmesh.Envoy]int64{}}
 	s.byHand("fronted", meta(m.arn))
 	s.byHand("near", meta(m.arn))
-	s.allow("web", "fronted", "later")
+	s.allow("web", "fronted", "later", "near")
 	var err error
 	m.gateway, err = s.AddTerminatingGateway(s.ctx, "gateway", []string{"fronted", "later"}, o)
 	s.must(err)

@@ -78,7 +78,7 @@ func TestRevokedToken(t *testing.T) {
 	one, two := s.function("one", "hello", nil), s.function("two", "hello", nil)
 	s.byHand("near", meta(one))
 	s.byHand("fronted", meta(one))
-	s.allow("web", "fronted")
+	s.allow("web", "fronted", "near")
 	// A token of its stream alone: the agent needs the other one.
 	token, err := s.Consul.Token(s.ctx, "stream", `
 service "web" { policy = "write" }

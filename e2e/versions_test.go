@@ -40,6 +40,7 @@ func TestEnvoyVersions(t *testing.T) {
 	for name, meta := range direct {
 		upstreams = append(upstreams, name)
 		s.byHand(name, meta)
+		s.allow("*", name)
 	}
 	for _, name := range []string{"retried", "gone", "gone-later"} {
 		s.must(s.Consul.SetEntry(s.ctx, &api.ServiceRouterConfigEntry{

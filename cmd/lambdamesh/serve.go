@@ -5,7 +5,6 @@ import (
 	"context"
 
 	"github.com/lambdamesh/lambdamesh/internal/admin"
-	"github.com/lambdamesh/lambdamesh/lambda/patch"
 	"github.com/spf13/cobra"
 )
 
@@ -59,9 +58,6 @@ func (c *serveCommand) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	log.Info("lambdamesh starts", "version", versionText(), "consul_http", s.client.Address, "consul_grpc", c.upstream.addr)
-	if d := s.tables.options.Direct; d != patch.DirectNever {
-		log.Info("sidecars may invoke functions directly where no terminating gateway fronts them: Consul's intentions do not apply to direct calls (--direct never switches them off)", "direct", d)
-	}
 	if len(s.tables.options.AllowARNs) == 0 {
 		log.Info("whoever may write a service's service-defaults entry chooses which function is invoked (--allow-arns bounds it)")
 	}

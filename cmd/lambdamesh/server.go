@@ -14,6 +14,7 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/admin"
 	"github.com/lambdamesh/lambdamesh/internal/consul"
 	"github.com/lambdamesh/lambdamesh/lambda"
+	"github.com/lambdamesh/lambdamesh/lambda/patch"
 	"github.com/lambdamesh/lambdamesh/registrator"
 	"github.com/lambdamesh/lambdamesh/xds"
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,7 +85,7 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 	})
 	s.tables = &tables{client: s.client, options: options, server: s.xds, log: log}
 	s.watcher = consul.NewWatcher(consul.WatcherConfig{
-		Client: s.client, Check: options.Check, Log: log,
+		Client: s.client, Check: options.Check, Intentions: options.Direct != patch.DirectNever, Log: log,
 		OnTable: func(t *lambda.Table) { s.tables.take(ctx, t) },
 	})
 	s.metrics.MustRegister(

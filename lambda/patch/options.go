@@ -23,7 +23,7 @@ var amazonRoots []byte
 // function by itself. Always: only if Consul lists no endpoint for it.
 type Direct string
 
-// The values of Direct. Intentions do not apply to a direct invocation.
+// The values of Direct. Whoever may not call a service never invokes it.
 const (
 	DirectAuto         Direct = "auto"          // only if no terminating gateway's entry lists the service
 	DirectAutoFailover Direct = "auto-failover" // also when the gateways whose entries list it are gone

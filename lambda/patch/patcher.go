@@ -154,23 +154,33 @@ func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy P
 	if service == nil || service.State != lambda.StateOK || !proxy.direct() {
 		return verdict
 	}
+	caller, known := callerOf(raw)
+	permitted := known && p.table.Intentions().Allow(caller, at.service)
 	if !p.allowsDirect(service, at, proxy) {
-		verdict.Linger = true
+		verdict.Linger = permitted
 		return verdict
 	}
 	verdict.Watch = cmp.Or(shape.edsName, name)
 	if known := endpoints(verdict.Watch); known != EndpointsNone {
-		verdict.Linger = known == EndpointsSome
+		verdict.Linger = permitted && known == EndpointsSome
 		return verdict
 	}
 	verdict.Patch = &Patch{Path: PathDirect, Service: at.service.String()}
-	p.invoke(verdict.Patch, name, service.Function, raw, proxy)
+	if permitted {
+		p.invoke(verdict.Patch, name, service.Function, raw, proxy)
+	} else {
+		verdict.Patch.empty(name, keptFields(raw), "Consul's intentions do not let this proxy's service call it")
+	}
 	return verdict
 }
 
-// allowsDirect says that nothing but the service's endpoints stands against its
-// direct invocation.
+// allowsDirect says that nothing but the service's endpoints and who calls stands
+// against its direct invocation. No gateway would enforce intentions on that, so while
+// they are not known there is none.
 func (p *Patcher) allowsDirect(service *lambda.Service, at sni, proxy Proxy) bool {
+	if p.table.Intentions() == nil {
+		return false
+	}
 	switch p.options.Direct {
 	case DirectAutoFailover:
 	case DirectAuto:

@@ -420,7 +420,7 @@ func TestSince(t *testing.T) {
 		services = append(services, *s)
 	}
 	verdicts := r.verdicts(before)
-	r.table = lambda.NewTable(services...)
+	r.table = lambda.NewTable(services...).WithIntentions(r.table.Intentions())
 	after := r.patcher(t, options(t))
 	subjects, all := after.Since(before)
 	if diff := cmp.Diff([]string{"hello"}, subjects); diff != "" || all {

@@ -122,7 +122,7 @@ func tableOf(r golden.Recording) *lambda.Table {
 		}
 		services = append(services, s)
 	}
-	return lambda.NewTable(services...)
+	return lambda.NewTable(services...).WithIntentions(lambda.NewIntentions(true))
 }
 
 // patcher makes the Patcher of a recording.
