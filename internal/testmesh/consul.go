@@ -36,8 +36,15 @@ type ConsulConfig struct {
 	// and one port for xDS to all, as servers have it that tell of each other by IP.
 	OwnIPs bool
 
-	// Config is HCL laid over the harness's own. A server that joins others, as for
-	// two datacenters, is said here.
+	// WAN lets servers of other datacenters join this one. Primary is the server to
+	// join: this is then a secondary datacenter, with the primary's tokens.
+	WAN     bool
+	Primary *Consul
+
+	// Peering lets this cluster be peered with others.
+	Peering bool
+
+	// Config is HCL laid over the harness's own.
 	Config string
 }
 
@@ -53,6 +60,7 @@ type Consul struct {
 
 	ip                                       string
 	httpPort, grpcPort, serverPort, serfPort int
+	wanPort, grpcTLSPort                     int // -1: not opened
 }
 
 // StartConsul starts a server and returns when it leads, its ACLs and its
@@ -100,6 +108,9 @@ func (c *Consul) RPCAddr() string { return c.at(c.serverPort) }
 func (c *Consul) SerfAddr() string { return c.at(c.serfPort) }
 
 func (c *Consul) at(port int) string { return fmt.Sprintf("%s:%d", c.ip, port) }
+
+// Datacenter is the one that the server is of.
+func (c *Consul) Datacenter() string { return c.cfg.Datacenter }
 
 // NodeName is the server's node in the catalog.
 func (c *Consul) NodeName() string { return c.cfg.NodeName }
@@ -172,7 +183,7 @@ func (c *Consul) writeConfig() (args []string, err error) {
 		"bind_addr": c.ip, "client_addr": c.ip, "data_dir": data, "log_level": c.cfg.LogLevel,
 		"ports": map[string]int{
 			"http": c.httpPort, "grpc": c.grpcPort, "server": c.serverPort, "serf_lan": c.serfPort,
-			"grpc_tls": -1, "dns": -1, "serf_wan": -1,
+			"grpc_tls": c.grpcTLSPort, "dns": -1, "serf_wan": c.wanPort,
 		},
 		"connect": map[string]any{"enabled": true},
 		// By default a server that was killed is soon no voter any more, and not one again
@@ -188,8 +199,13 @@ func (c *Consul) writeConfig() (args []string, err error) {
 	if !c.cfg.NoACL {
 		config["acl"] = map[string]any{
 			"enabled": true, "default_policy": "deny", "enable_token_persistence": false,
-			"tokens": map[string]string{"initial_management": c.token, "agent": c.token},
+			"enable_token_replication": c.cfg.Primary != nil,
+			"tokens":                   map[string]string{"initial_management": c.token, "agent": c.token, "replication": c.token},
 		}
+	}
+	if p := c.cfg.Primary; p != nil {
+		config["primary_datacenter"] = p.cfg.Datacenter
+		config["retry_join_wan"], config["retry_interval_wan"] = []string{p.at(p.wanPort)}, "200ms"
 	}
 	text, err := json.Marshal(config)
 	if err != nil {

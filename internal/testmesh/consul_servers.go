@@ -19,7 +19,10 @@ func StartConsulServers(ctx context.Context, n int, cfg ConsulConfig) ([]*Consul
 	cfg.Datacenter = cmp.Or(cfg.Datacenter, "dc1")
 	cfg.LogLevel = cmp.Or(cfg.LogLevel, "info")
 	token := ""
-	if !cfg.NoACL {
+	switch {
+	case cfg.Primary != nil:
+		token = cfg.Primary.token
+	case !cfg.NoACL:
 		token = newUUID()
 	}
 	servers := make([]*Consul, n)
@@ -28,7 +31,13 @@ func StartConsulServers(ctx context.Context, n int, cfg ConsulConfig) ([]*Consul
 		if i > 0 {
 			c.cfg.NodeName += "-" + strconv.Itoa(i+1)
 		}
-		if err := cfg.Ports.Fill(&c.httpPort, &c.grpcPort, &c.serverPort, &c.serfPort); err != nil {
+		if !cfg.WAN && cfg.Primary == nil {
+			c.wanPort = -1
+		}
+		if !cfg.Peering {
+			c.grpcTLSPort = -1
+		}
+		if err := cfg.Ports.Fill(&c.httpPort, &c.grpcPort, &c.serverPort, &c.serfPort, &c.wanPort, &c.grpcTLSPort); err != nil {
 			return nil, err
 		}
 		if cfg.OwnIPs && i > 0 {

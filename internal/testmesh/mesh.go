@@ -38,6 +38,10 @@ type MeshConfig struct {
 	LambdameshArgs []string
 	LambdameshEnv  []string
 
+	// Beside is another mesh: this one is a Consul and a lambdamesh of its own that share
+	// that one's AWS. It must end before that one does.
+	Beside *Mesh
+
 	// NoLambdamesh starts none; StartLambdamesh does so later.
 	NoLambdamesh bool
 
@@ -102,7 +106,9 @@ func (m *Mesh) start(ctx context.Context) (err error) {
 	}
 	consul.Dir, consul.Ports = m.dir, m.ports
 	aws.Dir, aws.Ports = m.dir, m.ports
-	if m.AWS, err = StartAWS(ctx, aws); err != nil {
+	if m.cfg.Beside != nil {
+		m.AWS = m.cfg.Beside.AWS
+	} else if m.AWS, err = StartAWS(ctx, aws); err != nil {
 		return err
 	}
 	if m.Servers, err = StartConsulServers(ctx, max(m.cfg.Servers, 1), consul); err != nil {
@@ -172,7 +178,7 @@ func (m *Mesh) Dir() string { return m.dir }
 // Processes are all that run or ran, in the order of their starts, for their logs.
 func (m *Mesh) Processes() []*Process {
 	var all []*Process
-	if m.AWS != nil {
+	if m.AWS != nil && m.cfg.Beside == nil {
 		all = append(all, m.AWS.Process)
 	}
 	for _, c := range m.Servers {
@@ -204,7 +210,7 @@ func (m *Mesh) Close() error {
 	for _, c := range slices.Backward(m.Servers) {
 		errs = append(errs, c.Stop())
 	}
-	if m.AWS != nil {
+	if m.AWS != nil && m.cfg.Beside == nil {
 		errs = append(errs, m.AWS.Close())
 	}
 	m.ports.Close()

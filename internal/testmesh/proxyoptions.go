@@ -17,6 +17,10 @@ type ProxyOptions struct {
 	EnvoyToken string // another token for Envoy's stream alone, such as a wrong one
 	NoNodeName bool   // bootstrap without -node-name, as beside an agent
 
+	// Upstreams are further ones of a sidecar, of other datacenters or peers, called by
+	// their DestinationName. Their local ports are filled in.
+	Upstreams []api.Upstream
+
 	NoEnvoy  bool // register alone; StartEnvoy later
 	NoWait   bool // do not wait until Envoy is ready
 	LogLevel string

@@ -36,12 +36,15 @@ func (m *Mesh) AddSidecar(ctx context.Context, service string, upstreams []strin
 		DestinationServiceName: service, DestinationServiceID: service, LocalServiceAddress: "127.0.0.1", LocalServicePort: s.AppPort,
 	}
 	for _, name := range upstreams {
-		var port int
-		if err := m.ports.Fill(&port); err != nil {
+		proxy.Upstreams = append(proxy.Upstreams, api.Upstream{DestinationName: name})
+	}
+	proxy.Upstreams = append(proxy.Upstreams, o.Upstreams...)
+	for i := range proxy.Upstreams {
+		up := &proxy.Upstreams[i]
+		if err := m.ports.Fill(&up.LocalBindPort); err != nil {
 			return fail(err)
 		}
-		s.Upstreams[name] = port
-		proxy.Upstreams = append(proxy.Upstreams, api.Upstream{DestinationName: name, LocalBindPort: port})
+		s.Upstreams[up.DestinationName] = up.LocalBindPort
 	}
 	rules := cmp.Or(o.Rules, proxyRules(service, s.ProxyID))
 	var err error
