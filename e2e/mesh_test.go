@@ -31,6 +31,7 @@ type story struct {
 	ctx context.Context
 
 	wire    *recorder.Proxy // between Envoys and lambdamesh; nil before the first Envoy
+	up      *recorder.Proxy // between lambdamesh and Consul; nil but in stories that compare
 	secrets []string        // tokens that no bootstrap holds
 }
 
@@ -41,6 +42,9 @@ func begin(t *testing.T, cfg testmesh.MeshConfig) *story {
 	cfg.Dir = t.TempDir()
 	if keep := os.Getenv("LAMBDAMESH_E2E_DIR"); keep != "" {
 		cfg.Dir = filepath.Join(keep, t.Name())
+		if cfg.Beside != nil {
+			cfg.Dir = filepath.Join(cfg.Dir, "beside")
+		}
 		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
