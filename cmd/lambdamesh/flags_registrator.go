@@ -41,7 +41,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.Var(&f.roles, "assume-role", "`ARN[,EXTERNAL-ID]` of a role of a further account to read; may be repeated")
 	flags.StringVar(&f.datacenter, "datacenter", "", "take only functions whose datacenter tag, if any, is this (default Consul's only datacenter)")
 	flags.BoolVar(&f.enterprise, "enterprise", false, "Consul is Consul Enterprise: heed the namespace and partition tags of functions")
-	flags.StringSliceVar(&f.partitions, "partitions", nil, "with --enterprise, the admin partitions to keep, by commas; functions tagged for another are skipped (default \"default\")")
+	flags.StringSliceVar(&f.partitions, "partitions", nil, "with --enterprise, the admin partitions to keep, by commas; functions tagged for another are skipped (default \"default\"). serve reads Meta of these (default CONSUL_PARTITION)")
 	choiceVar(flags, &f.policy, "policy", "what a sync may do; upsert-only never deletes",
 		string(registrator.PolicySync), string(registrator.PolicyUpsertOnly))
 	flags.Float64Var(&f.maxDeleteRatio, "max-delete-ratio", registrator.DefaultMaxDeleteRatio, "share of what is owned of an account and region that one sync of more than 10 deletions there may delete")

@@ -85,7 +85,8 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 	})
 	s.tables = &tables{client: s.client, options: options, server: s.xds, log: log}
 	s.watcher = consul.NewWatcher(consul.WatcherConfig{
-		Client: s.client, Check: options.Check, Intentions: options.Direct != patch.DirectNever, Log: log,
+		Client: s.client, Partitions: c.registrator.partitions, Check: options.Check,
+		Intentions: options.Direct != patch.DirectNever, Log: log,
 		OnTable: func(t *lambda.Table) { s.tables.take(ctx, t) },
 	})
 	s.metrics.MustRegister(

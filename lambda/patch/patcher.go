@@ -155,6 +155,9 @@ func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy P
 		return verdict
 	}
 	caller, known := callerOf(raw)
+	if known && !strings.EqualFold(caller.Partition, at.service.Partition) {
+		return verdict // an endpoint may be missing because nobody exports the service to the caller
+	}
 	permitted := known && p.table.Intentions().Allow(caller, at.service)
 	if !p.allowsDirect(service, at, proxy) {
 		verdict.Linger = permitted
