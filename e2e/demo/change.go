@@ -100,7 +100,7 @@ func (d *demo) goDirect(ctx context.Context) error {
 		}
 	}
 	d.say.good("The sidecar signs and sends its calls to AWS itself, %s after the removal began.", seconds(took))
-	d.say.line("Mind: it is the gateway that enforces intentions. On this direct way they do not\napply yet. Start lambdamesh with --direct never to forbid it.")
+	d.say.line("The intention that allows %s to call %s still counts: without it the sidecar would\nnot be given the function.", caller, one)
 	return nil
 }
 
