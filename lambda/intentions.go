@@ -2,8 +2,8 @@ package lambda
 
 import "maps"
 
-// Any, as a name, stands for every service of a namespace; as a namespace too, for
-// every service of a partition.
+// Any is the name that stands for every service of a namespace, and the namespace that
+// stands, with it, for every service of a partition.
 const Any = "*"
 
 // Intention says whether source may call destination, either of which may be Any.
