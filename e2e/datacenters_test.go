@@ -17,17 +17,21 @@ import (
 
 // TestTwoDatacenters: a sidecar of dc1 calls a function that is registered in dc2, by
 // the mesh gateways of both and the terminating gateway of dc2. Each datacenter has a
-// lambdamesh of its own.
+// lambdamesh of its own. Consul's servers, too, reach each other by these mesh gateways
+// alone.
 func TestTwoDatacenters(t *testing.T) {
 	t.Parallel()
-	one := begin(t, testmesh.MeshConfig{NoRegistrator: true, NoLambdamesh: true, Consul: testmesh.ConsulConfig{WAN: true}})
+	ca, err := testmesh.NewAuthority(t.TempDir(), "servers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := begin(t, testmesh.MeshConfig{NoRegistrator: true, NoLambdamesh: true, Consul: testmesh.ConsulConfig{WAN: ca}})
+	between := one.carried()
 	two := begin(t, testmesh.MeshConfig{
 		NoRegistrator: true, NoLambdamesh: true, Beside: one.Mesh,
-		Consul: testmesh.ConsulConfig{Datacenter: "dc2", Primary: one.Consul},
+		Consul: testmesh.ConsulConfig{Datacenter: "dc2", WAN: ca, Primary: one.Consul, PrimaryGateway: between.Addr()},
 	})
-	for _, dc := range []*story{one, two} {
-		dc.carried()
-	}
+	two.carried()
 	arn := two.function("hello", "hello", nil)
 	two.byHand("hello", meta(arn))
 	one.allow("web", "hello")
@@ -69,7 +73,7 @@ var drainsAtOnce = testmesh.ProxyOptions{EnvoyArgs: []string{"--drain-strategy",
 
 // carried starts the mesh's lambdamesh between two recorders, and a mesh gateway that is
 // connected to it.
-func (s *story) carried() {
+func (s *story) carried() *testmesh.MeshGateway {
 	s.t.Helper()
 	s.up = s.record(s.Consul.GRPCAddr())
 	s.must(s.StartLambdamesh(s.ctx, "--consul-grpc-addr", s.up.Addr()))
@@ -78,6 +82,7 @@ func (s *story) carried() {
 	g, err := s.AddMeshGateway(s.ctx, "mesh-gateway", o)
 	s.must(err)
 	s.healthy(g.Envoy)
+	return g
 }
 
 // replicated waits until this datacenter has an entry that was written in another.

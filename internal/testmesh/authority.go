@@ -47,15 +47,16 @@ func NewAuthority(dir, name string) (*Authority, error) {
 }
 
 // Issue makes a certificate for a server or a client on this machine, and returns the
-// files that hold it and its key. The same name again replaces them.
-func (a *Authority) Issue(name string) (certFile, keyFile string, err error) {
+// files that hold it and its key. The same name again replaces them. It is for more
+// names than that, if given.
+func (a *Authority) Issue(name string, more ...string) (certFile, keyFile string, err error) {
 	certFile = filepath.Join(a.dir, a.name+"-"+name+".pem")
 	keyFile = filepath.Join(a.dir, a.name+"-"+name+"-key.pem")
-	return certFile, keyFile, a.IssueTo(name, certFile, keyFile)
+	return certFile, keyFile, a.IssueTo(name, certFile, keyFile, more...)
 }
 
 // IssueTo is Issue into these files, those of another authority's certificate perhaps.
-func (a *Authority) IssueTo(name, certFile, keyFile string) error {
+func (a *Authority) IssueTo(name, certFile, keyFile string, more ...string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("making a certificate for %s: %w", name, err)
@@ -63,7 +64,7 @@ func (a *Authority) IssueTo(name, certFile, keyFile string) error {
 	cert := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
 		NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
-		DNSNames: []string{name, "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames: append([]string{name, "localhost"}, more...), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	if err := a.write(certFile, keyFile, cert, key); err != nil {

@@ -36,10 +36,13 @@ type ConsulConfig struct {
 	// and one port for xDS to all, as servers have it that tell of each other by IP.
 	OwnIPs bool
 
-	// WAN lets servers of other datacenters join this one. Primary is the server to
-	// join: this is then a secondary datacenter, with the primary's tokens.
-	WAN     bool
-	Primary *Consul
+	// WAN, which signs the servers' certificates, federates this datacenter with others
+	// by mesh gateways alone: their gossip and their calls of each other go that way
+	// too. Primary is a server of the primary datacenter, if this is a secondary, and
+	// PrimaryGateway where that one's mesh gateway listens. The tokens are the primary's.
+	WAN            *Authority
+	Primary        *Consul
+	PrimaryGateway string
 
 	// Peering lets this cluster be peered with others.
 	Peering bool
@@ -203,9 +206,10 @@ func (c *Consul) writeConfig() (args []string, err error) {
 			"tokens":                   map[string]string{"initial_management": c.token, "agent": c.token, "replication": c.token},
 		}
 	}
-	if p := c.cfg.Primary; p != nil {
-		config["primary_datacenter"] = p.cfg.Datacenter
-		config["retry_join_wan"], config["retry_interval_wan"] = []string{p.at(p.wanPort)}, "200ms"
+	if c.cfg.WAN != nil {
+		if err := c.federate(config); err != nil {
+			return nil, err
+		}
 	}
 	text, err := json.Marshal(config)
 	if err != nil {
@@ -224,6 +228,26 @@ func (c *Consul) writeConfig() (args []string, err error) {
 		args = append(args, "-config-file", extra)
 	}
 	return args, nil
+}
+
+// federate adds what mesh gateways need to carry servers' gossip and RPC.
+func (c *Consul) federate(config map[string]any) error {
+	name := "server." + c.cfg.Datacenter + ".consul"
+	certFile, keyFile, err := c.cfg.WAN.Issue(name, c.cfg.NodeName+"."+name)
+	if err != nil {
+		return err
+	}
+	config["connect"] = map[string]any{"enabled": true, "enable_mesh_gateway_wan_federation": true}
+	config["tls"] = map[string]any{"internal_rpc": map[string]any{
+		"ca_file": c.cfg.WAN.CAFile, "cert_file": certFile, "key_file": keyFile,
+		"verify_incoming": true, "verify_outgoing": true, "verify_server_hostname": true,
+	}}
+	if p := c.cfg.Primary; p != nil {
+		config["primary_datacenter"] = p.cfg.Datacenter
+		config["primary_gateways"], config["primary_gateways_interval"] = []string{c.cfg.PrimaryGateway}, "1s"
+		config["retry_interval_wan"] = "200ms"
+	}
+	return nil
 }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

@@ -31,7 +31,7 @@ func StartConsulServers(ctx context.Context, n int, cfg ConsulConfig) ([]*Consul
 		if i > 0 {
 			c.cfg.NodeName += "-" + strconv.Itoa(i+1)
 		}
-		if !cfg.WAN && cfg.Primary == nil {
+		if cfg.WAN == nil {
 			c.wanPort = -1
 		}
 		if !cfg.Peering {

@@ -31,9 +31,13 @@ func (m *Mesh) AddMeshGateway(ctx context.Context, name string, o ProxyOptions) 
 		return fail(err)
 	}
 	at := api.ServiceAddress{Address: "127.0.0.1", Port: g.Port}
+	meta := map[string]string{}
+	if m.cfg.Consul.WAN != nil {
+		meta["consul-wan-federation"] = "1"
+	}
 	if err := m.Consul.RegisterAgentService(ctx, g.Token.SecretID, &api.AgentServiceRegistration{
 		Kind: api.ServiceKindMeshGateway, ID: name, Name: name, Address: at.Address, Port: at.Port,
-		TaggedAddresses: map[string]api.ServiceAddress{"lan": at, "wan": at},
+		TaggedAddresses: map[string]api.ServiceAddress{"lan": at, "wan": at}, Meta: meta,
 	}); err != nil {
 		return fail(err)
 	}
@@ -45,3 +49,6 @@ func (m *Mesh) AddMeshGateway(ctx context.Context, name string, o ProxyOptions) 
 	}
 	return g, nil
 }
+
+// Addr is host:port of its listener.
+func (g *MeshGateway) Addr() string { return loopback(g.Port) }
