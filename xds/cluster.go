@@ -24,6 +24,8 @@ type cluster struct {
 
 	service, path word // of its Patch
 
+	unpatched *Unpatched // what Verdict.Unpatched said
+
 	// quarantine are the forms of ours that Envoy refused, by hash.
 	quarantine map[string]bool
 }
@@ -131,7 +133,7 @@ func (s *session) judge(k *known, res *resource, news bool) {
 		c.consul = whole(res.raw())
 		s.loose = append(s.loose, loose{c, c.consul})
 	}
-	c.version = k.told.to(res.version)
+	c.version, c.unpatched = k.told.to(res.version), verdict.Unpatched
 	if !ok {
 		s.setPatch(c, nil)
 		s.standIn(k)

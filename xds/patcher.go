@@ -47,7 +47,7 @@ type Patcher interface {
 	Since(earlier Patcher) (subjects []string, all bool)
 
 	// Candidate reports whether a cluster of this name may be patched for the
-	// proxy as things stand, judged by the name alone.
+	// proxy, or reported on, as things stand, judged by the name alone.
 	Candidate(name string, proxy Proxy) bool
 
 	// Endpoints tells what an encoded ClusterLoadAssignment amounts to: EndpointsNone
@@ -76,7 +76,14 @@ type Verdict struct {
 	// Keep says that another Patcher may decide otherwise on this cluster, so that
 	// Consul's form of it has to be remembered.
 	Keep bool
+
+	// Unpatched, for people, says that the cluster should lead to a service of the
+	// Patcher's, and why it does not; it passes as it came. Nil: there is nothing to say.
+	Unpatched *Unpatched
 }
+
+// Unpatched is a service that a cluster should lead to, and why it does not.
+type Unpatched struct{ Service, Reason string }
 
 // Patch is a cluster in place of Consul's, of the same name.
 type Patch struct {

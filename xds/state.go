@@ -12,6 +12,8 @@ type ProxyState struct {
 	Version  Version
 	Patched  []PatchedState  // sorted by service
 	Rejected []RejectedState // sorted by resource
+
+	Unpatched []UnpatchedState // sorted by service
 }
 
 // PatchedState is one cluster that an Envoy has in a form of ours.
@@ -21,6 +23,13 @@ type PatchedState struct {
 	Form    string
 	Path    string
 	Reason  string
+}
+
+// UnpatchedState is a cluster that should lead to a service of the Patcher's and does
+// not.
+type UnpatchedState struct {
+	Cluster string
+	Unpatched
 }
 
 // RejectedState is a resource that an Envoy refused, in Envoy's own words.
@@ -33,6 +42,9 @@ type RejectedState struct {
 func (s *session) state() ProxyState {
 	state := ProxyState{ID: s.proxy.ID, Kind: s.proxy.Kind, Version: s.proxy.Version}
 	for name, k := range s.typed(typeCluster).known {
+		if k.cluster != nil && k.cluster.unpatched != nil {
+			state.Unpatched = append(state.Unpatched, UnpatchedState{name, *k.cluster.unpatched})
+		}
 		if k.cluster == nil || !k.cluster.patched {
 			continue
 		}
@@ -46,6 +58,9 @@ func (s *session) state() ProxyState {
 		state.Patched = append(state.Patched, p)
 	}
 	slices.SortFunc(state.Patched, func(a, b PatchedState) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Cluster, b.Cluster))
+	})
+	slices.SortFunc(state.Unpatched, func(a, b UnpatchedState) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Cluster, b.Cluster))
 	})
 	for _, url := range s.order {

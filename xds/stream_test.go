@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -203,8 +204,11 @@ func (p namePatcher) Candidate(name string, _ xds.Proxy) bool { return strings.H
 func (p namePatcher) Endpoints([]byte) xds.Endpoints { return xds.EndpointsSome }
 
 func (p namePatcher) Cluster(name string, _ []byte, _ xds.Proxy, _ func(string) xds.Endpoints) xds.Verdict {
+	if name == "left" && p != "" {
+		return xds.Verdict{Keep: true, Unpatched: &xds.Unpatched{Service: "fn-b", Reason: string(p)}}
+	}
 	if !strings.HasPrefix(name, "fn-") || p == "" {
-		return xds.Verdict{Keep: strings.HasPrefix(name, "fn-")}
+		return xds.Verdict{Keep: name == "left" || strings.HasPrefix(name, "fn-")}
 	}
 	return xds.Verdict{Keep: true, Patch: &xds.Patch{Key: name + " " + string(p), Service: name, Make: func() xds.Made {
 		return xds.Made{Cluster: &clusterv3.Cluster{Name: name, AltStatName: string(p)}, Form: "cluster"}
@@ -323,13 +327,16 @@ func TestTableReachesEnvoyWithoutConsul(t *testing.T) {
 	envoy := r.connect(t.Context(), nil)
 	up := r.upstream()
 	up.next(t)
-	must(t, up.Send(clusters(t, "c1", "fn-a", "plain")))
+	must(t, up.Send(clusters(t, "c1", "fn-a", "left", "plain")))
 	resp, err := envoy.Recv()
 	must(t, err)
 	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: clusterType, ResponseNonce: resp.GetNonce()}))
 	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: listenerType}))
 	for up.next(t).GetTypeUrl() != listenerType {
 		continue
+	}
+	if got := r.server.Proxies()[0].Unpatched; got != nil {
+		t.Errorf("nothing is to be said yet, but: %v", got)
 	}
 	r.server.SetPatcher(namePatcher("one"))
 	resp, err = envoy.Recv()
@@ -340,6 +347,10 @@ func TestTableReachesEnvoyWithoutConsul(t *testing.T) {
 	proxies := r.server.Proxies()
 	if len(proxies) != 1 || len(proxies[0].Patched) != 1 || proxies[0].Patched[0].Service != "fn-a" {
 		t.Fatalf("state: %+v", proxies)
+	}
+	want := []xds.UnpatchedState{{Cluster: "left", Unpatched: xds.Unpatched{Service: "fn-b", Reason: "one"}}}
+	if got := proxies[0].Unpatched; !slices.Equal(got, want) {
+		t.Errorf("unpatched: %v, want %v", got, want)
 	}
 	// Envoy's answer to it is nobody's business but ours.
 	must(t, envoy.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: clusterType, ResponseNonce: resp.GetNonce()}))

@@ -32,7 +32,10 @@ func (p patcher) Cluster(name string, raw []byte, proxy xds.Proxy, endpoints fun
 	verdict := p.Patcher.Cluster(name, raw, patchProxy(proxy), func(name string) patch.Endpoints {
 		return patch.Endpoints(endpoints(name))
 	})
-	return xds.Verdict{Patch: xdsPatch(verdict.Patch), Watch: verdict.Watch, Linger: verdict.Linger, Keep: verdict.Keep}
+	return xds.Verdict{
+		Patch: xdsPatch(verdict.Patch), Watch: verdict.Watch, Linger: verdict.Linger, Keep: verdict.Keep,
+		Unpatched: (*xds.Unpatched)(verdict.Unpatched),
+	}
 }
 
 func xdsPatch(p *patch.Patch) *xds.Patch {

@@ -54,6 +54,9 @@ func adminProxy(p xds.ProxyState) admin.Proxy {
 			Service: one.Service, Form: one.Form, Path: one.Path, Cluster: one.Cluster, Reason: one.Reason,
 		})
 	}
+	for _, one := range p.Unpatched {
+		proxy.Unpatched = append(proxy.Unpatched, admin.Unpatched{Service: one.Service, Cluster: one.Cluster, Reason: one.Reason})
+	}
 	for _, one := range p.Rejected {
 		proxy.Rejected = append(proxy.Rejected, admin.Rejected(one))
 	}

@@ -30,8 +30,9 @@ func (s State) Only(name string) (only State, found bool) {
 			return !concerns
 		})
 		p.Rejected = slices.DeleteFunc(slices.Clone(p.Rejected), func(one Rejected) bool { return !slices.Contains(clusters, one.Resource) })
-		if len(p.Patched) > 0 {
-			p.Rejected = list(p.Rejected)
+		p.Unpatched = slices.DeleteFunc(slices.Clone(p.Unpatched), func(one Unpatched) bool { return !strings.EqualFold(one.Service, name) })
+		if len(p.Patched) > 0 || len(p.Unpatched) > 0 {
+			p.Patched, p.Rejected, p.Unpatched = list(p.Patched), list(p.Rejected), list(p.Unpatched)
 			only.Proxies = append(only.Proxies, p)
 		}
 	}
@@ -100,6 +101,9 @@ func (s State) WriteChain(w io.Writer) error {
 				form += ": " + one.Reason
 			}
 			out.line("Envoy "+p.ID, fmt.Sprintf("%s, Envoy %s, %s, %s", p.Kind, p.EnvoyVersion, one.Path, form))
+		}
+		for _, one := range p.Unpatched {
+			out.line("Envoy "+p.ID, fmt.Sprintf("%s, Envoy %s, not invoked: %s", p.Kind, p.EnvoyVersion, one.Reason))
 		}
 		for _, one := range p.Rejected {
 			out.line("  it refused", one.Error)

@@ -45,7 +45,9 @@ func shown(services ...lambda.Service) admin.Sources {
 				{ID: "web-sidecar-proxy", Kind: "connect-proxy", EnvoyVersion: "1.38.3", Connected: true, Patched: []admin.Patched{
 					{Service: "thumbnails", Form: "cluster", Path: "direct", Cluster: strings.Replace(checkout, "checkout", "thumbnails", 1)},
 				}},
-				{ID: "api-sidecar-proxy", Kind: "connect-proxy", EnvoyVersion: "1.40.0", Connected: true},
+				{ID: "api-sidecar-proxy", Kind: "connect-proxy", EnvoyVersion: "1.40.0", Connected: true, Unpatched: []admin.Unpatched{
+					{Service: "checkout", Cluster: "failover-target~0~" + checkout, Reason: "it is a failover's target"},
+				}},
 			}
 		},
 		Registrator: func() admin.Registrator {

@@ -64,6 +64,8 @@ type Proxy struct {
 	Connected    bool       `json:"connected"`
 	Patched      []Patched  `json:"patched"`
 	Rejected     []Rejected `json:"rejected"`
+
+	Unpatched []Unpatched `json:"unpatched"`
 }
 
 // Patched is a service that an Envoy has in a form of ours.
@@ -74,6 +76,14 @@ type Patched struct {
 
 	Cluster string `json:"cluster"` // the resource's name
 	Reason  string `json:"reason"`  // why it is a cluster without endpoints, or another than was wanted
+}
+
+// Unpatched is a service that an Envoy calls and that is not invoked by it, though its
+// Meta makes it a Lambda function.
+type Unpatched struct {
+	Service string `json:"service"`
+	Cluster string `json:"cluster"` // the resource's name
+	Reason  string `json:"reason"`
 }
 
 // Rejected is a resource that an Envoy refused, in Envoy's words.
@@ -122,7 +132,7 @@ func (s Sources) State(now time.Time) State {
 	}
 	if s.Proxies != nil {
 		for _, p := range s.Proxies() {
-			p.Patched, p.Rejected = list(p.Patched), list(p.Rejected)
+			p.Patched, p.Rejected, p.Unpatched = list(p.Patched), list(p.Rejected), list(p.Unpatched)
 			state.Proxies = append(state.Proxies, p)
 		}
 	}

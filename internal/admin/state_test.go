@@ -46,7 +46,7 @@ func TestStateGolden(t *testing.T) {
 					Patched:  []admin.Patched{{Service: "one", Form: "cluster", Path: "gateway"}},
 					Rejected: []admin.Rejected{{Resource: "one.default.dc1", Error: "no such filter"}},
 				},
-				{ID: "web-1"},
+				{ID: "web-1", Unpatched: []admin.Unpatched{{Service: "one", Cluster: "failover-target~0~one.default.dc1", Reason: "no gateway lists it"}}},
 			}
 		},
 		Registrator: func() admin.Registrator {

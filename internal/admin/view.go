@@ -88,6 +88,9 @@ func (s Sources) overview(now time.Time) Overview {
 		for _, r := range p.Rejected {
 			o.Problems = append(o.Problems, Problem{Subject: p.ID, Text: "refused " + r.Resource + ": " + r.Error, Path: p.Page()})
 		}
+		for _, u := range p.Unpatched {
+			o.Problems = append(o.Problems, Problem{Subject: p.ID, Text: "does not invoke " + u.Service + ": " + u.Reason, Path: p.Page()})
+		}
 	}
 	if more := len(o.Problems) - maxProblems; more > 0 {
 		o.Problems = append(o.Problems[:maxProblems], Problem{Subject: "And more", Text: fmt.Sprintf("%d other problems", more), Path: pathFunctions})

@@ -13,6 +13,7 @@
 //	connect-proxy,        an EDS cluster of a Lambda service in state ok: the invocation, if Consul lists no
 //	api-gateway,          endpoint for it, no terminating gateway fronts it, and it is the proxy's own
 //	ingress-gateway       datacenter's; without endpoints, if intentions do not let the proxy's service call it
+//	                      (a member of a failover's aggregate cluster passes as it came, and is reported)
 //	mesh-gateway          nothing
 //	unknown               as for a terminating gateway; as for a sidecar if the EDS cluster has a client
 //	                      certificate and the stream has carried local_app

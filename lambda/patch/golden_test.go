@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	// Protos inside the Anys of Consul's clusters.
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/aggregate/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 
@@ -41,6 +42,9 @@ func TestGolden(t *testing.T) {
 					if s.Cluster, err = golden.Message(made.Cluster); err != nil {
 						t.Fatal(err)
 					}
+				}
+				if u := v.Unpatched; u != nil {
+					s.Service, s.Reason = u.Service, u.Reason
 				}
 				all[name] = s
 			}

@@ -20,6 +20,9 @@ type Patcher struct {
 // Subject is the service that a cluster of this name belongs to, or empty: what of a
 // Table concerns it.
 func (p *Patcher) Subject(name string) string {
+	if isMember(name) {
+		return memberSubject
+	}
 	at, ok := parseSNI(name)
 	if !ok {
 		return ""
@@ -35,6 +38,9 @@ func (p *Patcher) Since(earlier *Patcher) (subjects []string, all bool) {
 	}
 	for _, name := range p.table.Since(earlier.table) {
 		subjects = append(subjects, name.Folded().String())
+	}
+	if len(subjects) > 0 {
+		subjects = append(subjects, memberSubject)
 	}
 	return subjects, false
 }
@@ -73,8 +79,11 @@ func New(table *lambda.Table, opts Options) (*Patcher, error) {
 }
 
 // Candidate reports whether a cluster of this name may be patched into an
-// invocation for the proxy as things stand, judged by the name alone.
+// invocation for the proxy, or reported on, as things stand, judged by the name alone.
 func (p *Patcher) Candidate(name string, proxy Proxy) bool {
+	if isMember(name) {
+		return p.reportsMembers(proxy)
+	}
 	if proxy.Kind == kindMeshGateway || !proxy.clusterMode() {
 		return false
 	}
@@ -95,6 +104,9 @@ func (p *Patcher) Candidate(name string, proxy Proxy) bool {
 func (p *Patcher) Cluster(name string, raw []byte, proxy Proxy, endpoints func(name string) Endpoints) Verdict {
 	if proxy.Kind == kindMeshGateway {
 		return Verdict{}
+	}
+	if isMember(name) {
+		return p.onMember(raw, proxy)
 	}
 	at, isService := parseSNI(name)
 	if !isService && !proxy.gateway() {

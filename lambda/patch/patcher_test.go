@@ -63,7 +63,8 @@ func TestKeepOfUnknownKind(t *testing.T) {
 		r := recordingOf(t, recording)
 		r.proxy.Kind, r.proxy.LocalApp = "", false
 		for name, v := range r.verdicts(r.patcher(t, options(t))) {
-			if v.Keep != (want && name != "local_app") {
+			never := name == "local_app" || name == "spare"+domain // an aggregate
+			if v.Keep != (want && !never) {
 				t.Errorf("%s: %s: keep = %t", recording, name, v.Keep)
 			}
 		}
@@ -208,7 +209,9 @@ func TestCandidate(t *testing.T) {
 		{"solo" + domain, kindMeshGateway, current, false},
 		{"hello" + domain, "", current, true},
 		{"solo.default.dc2.internal.x.consul", kindSidecar, current, false},
-		{"failover-target~0~solo" + domain, kindSidecar, current, false},
+		{"failover-target~0~solo" + domain, kindSidecar, current, true}, // to be reported on
+		{"failover-target~0~solo" + domain, kindSidecar, Version{1, 30, 0}, false},
+		{"failover-target~0~solo" + domain, kindTerminatingGateway, current, false},
 		{"local_app", kindSidecar, current, false},
 	}
 	for _, test := range tests {
@@ -423,7 +426,7 @@ func TestSince(t *testing.T) {
 	r.table = lambda.NewTable(services...).WithIntentions(r.table.Intentions())
 	after := r.patcher(t, options(t))
 	subjects, all := after.Since(before)
-	if diff := cmp.Diff([]string{"hello"}, subjects); diff != "" || all {
+	if diff := cmp.Diff([]string{"hello", memberSubject}, subjects); diff != "" || all {
 		t.Fatalf("Since: all %t (-want +got):\n%s", all, diff)
 	}
 	for name, v := range r.verdicts(after) {

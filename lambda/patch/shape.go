@@ -10,6 +10,7 @@ type shape struct {
 	eds          bool   // EDS
 	edsName      string // eds_cluster_config.service_name; empty if the cluster's name is meant
 	mtls         bool   // its TLS has a client certificate
+	sni          string // the server name of its TLS
 }
 
 // Numbers of fields in envoy.config.cluster.v3.Cluster and the messages in it.
@@ -32,6 +33,8 @@ var (
 	// certificates themselves or their SDS.
 	pathCertificates = []protowire.Number{3, 2, 1, 2}
 	pathSDS          = []protowire.Number{3, 2, 1, 6}
+	// TransportSocket: typed_config, value, sni.
+	pathSNI = []protowire.Number{3, 2, 2}
 	// LbEndpoint: endpoint, address, socket_address, address.
 	pathAddress = []protowire.Number{1, 1, 1, 2}
 )
@@ -52,6 +55,7 @@ func readShape(raw []byte) (s shape, ok bool) {
 			})
 		case field == fieldTransportSocket && bytes != nil:
 			s.mtls = has(bytes, pathCertificates...) || has(bytes, pathSDS...)
+			each(bytes, func(sni []byte) { s.sni = string(sni) }, pathSNI...)
 		case field == fieldLoadAssignment && bytes != nil:
 			each(bytes, func(endpoint []byte) {
 				endpoints++

@@ -27,6 +27,7 @@ func decodedShape(c *clusterv3.Cluster) shape {
 	s.emptyAddress = s.dns && (endpoints == 0 || empty > 0)
 	var tls tlsv3.UpstreamTlsContext
 	if proto.Unmarshal(c.GetTransportSocket().GetTypedConfig().GetValue(), &tls) == nil {
+		s.sni = tls.GetSni()
 		for _, one := range tls.GetCommonTlsContext().GetTlsCertificates() {
 			s.mtls = s.mtls || proto.Size(one) > 0
 		}
@@ -49,6 +50,7 @@ func TestReadShapeOfRecordings(t *testing.T) {
 			if want := decodedShape(&decoded); !ok || got != want {
 				t.Errorf("%s: %s: shape %+v, %t, want %+v", r.name, c.name, got, ok, want)
 			}
+			got.sni = ""
 			seen[got] = true
 		}
 	}

@@ -25,6 +25,7 @@ import (
 //	tcp-solo      Meta, but its protocol is tcp           fronted by nobody
 //	split         half solo, half solo-b
 //	subsets       a function with a subset                fronted by nobody
+//	spare         a function that fails over to solo      fronted by nobody
 //	web           an ordinary service, by its address     fronted
 //	named         an ordinary service, by its host name   fronted
 const node = "lambdas"
@@ -39,6 +40,8 @@ const (
 	portWeb
 	portCaller
 	portUpstreams // and the ones after it
+
+	portAPI = 19999
 )
 
 func meta(arn string, more ...string) map[string]string {
@@ -78,6 +81,7 @@ func defaults() []*api.ServiceConfigEntry {
 		tcp("tcp-solo", meta(account+"tcp-solo")),
 		http("split", nil),
 		http("subsets", meta(account+"subsets")),
+		http("spare", meta(account+"spare")),
 		http("web", nil),
 		http("named", nil),
 	}
@@ -107,6 +111,9 @@ func (s *server) set(ctx context.Context) error {
 			Kind: api.ServiceResolver, Name: "subsets", DefaultSubset: "v1",
 			Subsets: map[string]api.ServiceResolverSubset{"v1": {}},
 		},
+		&api.ServiceResolverConfigEntry{
+			Kind: api.ServiceResolver, Name: "spare", Failover: map[string]api.ServiceResolverFailover{"*": {Service: "solo"}},
+		},
 		&api.IngressGatewayConfigEntry{
 			Kind: api.IngressGateway, Name: "ingress",
 			Listeners: []api.IngressListener{{Port: 21000, Protocol: "http", Services: []api.IngressService{
@@ -114,6 +121,11 @@ func (s *server) set(ctx context.Context) error {
 			}}},
 		},
 	)
+	for _, entry := range apiGateway() {
+		if _, err := s.client.Raw().Write("/v1/config", entry, nil, write); err != nil {
+			return fmt.Errorf("writing %s %s: %w", entry["Kind"], entry["Name"], err)
+		}
+	}
 	for _, entry := range entries {
 		if _, _, err := s.client.ConfigEntries().Set(entry, write); err != nil {
 			return fmt.Errorf("writing %s %s: %w", entry.GetKind(), entry.GetName(), err)
@@ -149,6 +161,24 @@ func (s *server) set(ctx context.Context) error {
 	return nil
 }
 
+// apiGateway are the entries of an API gateway and its route. The types of the API module
+// (1.34.5) have fields that Consul 1.22.5 refuses.
+func apiGateway() []map[string]any {
+	return []map[string]any{
+		{
+			"Kind": api.APIGateway, "Name": "api",
+			"Listeners": []map[string]any{{"Name": "http", "Port": 21001, "Protocol": "http"}},
+		},
+		{
+			"Kind": api.HTTPRoute, "Name": "functions",
+			"Parents": []map[string]any{{"Kind": api.APIGateway, "Name": "api", "SectionName": "http"}},
+			"Rules": []map[string]any{
+				{"Services": []map[string]any{{"Name": "solo", "Weight": 3}, {"Name": "hello", "Weight": 1}}},
+			},
+		},
+	}
+}
+
 func proxies() []*api.AgentServiceRegistration {
 	sidecar := func(of string, upstreams ...api.Upstream) *api.AgentServiceRegistration {
 		for i := range upstreams {
@@ -167,8 +197,9 @@ func proxies() []*api.AgentServiceRegistration {
 		{Kind: api.ServiceKindTerminatingGateway, ID: "gateway", Name: "gateway", Address: "127.0.0.1", Port: portGateway},
 		{Kind: api.ServiceKindMeshGateway, ID: "mesh", Name: "mesh", Address: "127.0.0.1", Port: portMesh},
 		{Kind: api.ServiceKindIngressGateway, ID: "ingress", Name: "ingress", Address: "127.0.0.1", Port: portIngress},
+		{Kind: api.ServiceKindAPIGateway, ID: "api", Name: "api", Address: "127.0.0.1", Port: portAPI},
 		sidecar("shop", to("hello"), to("hello-prod"), to("plain"), to("web"), to("tcp")),
-		sidecar("desk", to("solo"), to("split"), to("subsets"), to("tcp-solo"), to("nowhere"), api.Upstream{
+		sidecar("desk", to("solo"), to("split"), to("subsets"), to("tcp-solo"), to("nowhere"), to("spare"), api.Upstream{
 			DestinationName: "solo-b", Config: map[string]any{"connect_timeout_ms": 700},
 		}),
 	}
@@ -196,10 +227,14 @@ func cases() []recorded {
 		},
 		{
 			name: "sidecar-without-gateway", kind: api.ServiceKindConnectProxy, id: "desk-sidecar-proxy",
-			clusters: []string{"solo", "solo-b", "subsets", "tcp-solo", "nowhere"},
+			clusters: []string{"solo", "solo-b", "subsets", "tcp-solo", "nowhere", "spare"},
 		},
 		{
 			name: "ingress-gateway", kind: api.ServiceKindIngressGateway, id: "ingress",
+			clusters: []string{"solo", "hello"}, endpoints: []string{"hello"},
+		},
+		{
+			name: "api-gateway", kind: api.ServiceKindAPIGateway, id: "api",
 			clusters: []string{"solo", "hello"}, endpoints: []string{"hello"},
 		},
 		{name: "mesh-gateway", kind: api.ServiceKindMeshGateway, id: "mesh", clusters: []string{"hello", "web"}, endpoints: []string{"hello", "web"}},
