@@ -14,7 +14,7 @@ const (
 	StateOK       State = "ok"       // invoked
 	StateError    State = "error"    // a mistake in its Meta, or outside what is allowed: not invoked
 	StateDisabled State = "disabled" // switched off in its Meta
-	StateConflict State = "conflict" // something else than a Lambda service bears its name
+	StateConflict State = "conflict" // it has instances of its own, as an ordinary service has: not invoked
 )
 
 // Service is one service of the Table.

@@ -40,7 +40,7 @@ type Problem struct {
 var states = []StateCount{
 	{State: lambda.StateOK, Meaning: "invoked"},
 	{State: lambda.StateError, Meaning: "a mistake keeps it from being invoked"},
-	{State: lambda.StateConflict, Meaning: "something else bears its name"},
+	{State: lambda.StateConflict, Meaning: "it has instances of its own"},
 	{State: lambda.StateDisabled, Meaning: "switched off in its Meta"},
 }
 

@@ -17,6 +17,8 @@
 //	intentions/match        as that, of the name asked about   403, whether there are any or not
 //	intentions/check        service:read of the destination    403
 //	proxy-defaults          none                               (a deleted token: 403)
+//	catalog/services with a node:read and service:read         the service is missing, filtered
+//	  filter by address
 //	catalog/node-services   node:read and service:read         empty, filtered
 //	agent/service/ID        service:read of its name           403
 //	agent/self              agent:read                         403, hence not used

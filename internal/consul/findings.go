@@ -5,11 +5,15 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
 // findings are the last answers of all readers.
 type findings struct {
 	last []finding
+
+	looked    bool // for instances, with whatever result
+	instances map[lambda.ServiceName]bool
 }
 
 type finding struct {
@@ -46,6 +50,9 @@ func (f finding) dispensable() bool { return f.optional && f.at.IsZero() && isWi
 // whole reports whether each reader has had a whole answer, but for what is
 // dispensable.
 func (f *findings) whole() bool {
+	if !f.looked {
+		return false
+	}
 	for _, one := range f.last {
 		if one.at.IsZero() && !one.dispensable() {
 			return false
@@ -107,7 +114,7 @@ func isWithheld(err error) bool { return errors.Is(err, ErrFiltered) || errors.I
 
 // entries sorts the answers by kind.
 func (f *findings) entries() Entries {
-	var sorted Entries
+	sorted := Entries{WithInstances: f.instances}
 	var intentions IntentionEntries
 	asked := false // for intentions
 	for _, one := range f.last {

@@ -18,6 +18,8 @@ type Entries struct {
 
 	Intentions *IntentionEntries // nil if they are not known
 
+	WithInstances map[lambda.ServiceName]bool // services with instances of their own in the catalog; by folded name
+
 	WereFronted map[lambda.ServiceName]bool // by a gateway's entry, in an earlier Table; by folded name
 }
 
@@ -50,6 +52,13 @@ func BuildTable(entries Entries, check func(lambda.Function) error) *lambda.Tabl
 				e.Name, api.BuiltinAWSLambdaExtension))
 		}
 		s.State = state(read, err, s.Errors)
+		if entries.WithInstances[name.Folded()] && s.State != lambda.StateDisabled {
+			s.Errors = append(s.Errors, e.Name+": the catalog has instances of it with an address, and calls go to those: "+
+				"a Lambda service has none; take them away, or the Meta, or an address of the node that carries Lambda services")
+			if s.State == lambda.StateOK {
+				s.State = lambda.StateConflict
+			}
+		}
 		services = append(services, s)
 	}
 	table := lambda.NewTable(services...).WithGateways(entries.GatewayAddresses...)

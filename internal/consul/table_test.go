@@ -33,6 +33,7 @@ func TestBuildTableState(t *testing.T) {
 		entry   api.ServiceConfigEntry
 		proxies []*api.ProxyConfigEntry
 		check   func(lambda.Function) error
+		busy    bool // instances of its own
 		absent  bool
 		state   lambda.State
 		errors  []string // a part of each
@@ -50,6 +51,9 @@ func TestBuildTableState(t *testing.T) {
 		"an unreadable switch":         {entry: api.ServiceConfigEntry{Protocol: "http", Meta: meta("enabled", "perhaps", "arn", arn)}, state: lambda.StateError, errors: []string{"perhaps"}},
 		"no switch":                    {entry: api.ServiceConfigEntry{Protocol: "http", Meta: meta("arn", arn)}, state: lambda.StateError, errors: []string{"enabled"}},
 		"two mistakes":                 {entry: api.ServiceConfigEntry{Protocol: "http", Meta: meta("enabled", "true", "arn", "x", "retries", "many")}, state: lambda.StateError, errors: []string{"arn", "retries"}},
+		"instances of its own":         {entry: api.ServiceConfigEntry{Protocol: "http", Meta: good()}, busy: true, state: lambda.StateConflict, errors: []string{"instances of it"}},
+		"instances and a mistake":      {entry: api.ServiceConfigEntry{Protocol: "tcp", Meta: good()}, busy: true, state: lambda.StateError, errors: []string{"tcp", "instances of it"}},
+		"instances, switched off":      {entry: api.ServiceConfigEntry{Protocol: "http", Meta: meta("enabled", "false", "arn", arn)}, busy: true, state: lambda.StateDisabled},
 		"refused": {
 			entry: api.ServiceConfigEntry{Protocol: "http", Meta: good()}, state: lambda.StateError, errors: []string{"svc: not here"},
 			check: func(lambda.Function) error { return errors.New("not here") },
@@ -63,7 +67,10 @@ func TestBuildTableState(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.entry.Name = "svc"
-			table := consul.BuildTable(consul.Entries{Services: []*api.ServiceConfigEntry{&test.entry}, Proxies: test.proxies}, test.check)
+			table := consul.BuildTable(consul.Entries{
+				Services: []*api.ServiceConfigEntry{&test.entry}, Proxies: test.proxies,
+				WithInstances: map[lambda.ServiceName]bool{lambda.NewServiceName("svc", "", ""): test.busy},
+			}, test.check)
 			s := table.Lookup(lambda.NewServiceName("svc", "", ""))
 			if (s == nil) != test.absent {
 				t.Fatalf("in the Table: %v, want %v", s != nil, !test.absent)

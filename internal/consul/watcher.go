@@ -90,7 +90,12 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for _, s := range scopes {
 		readers = append(readers, w.readers(s)...)
 	}
-	w.watch(ctx, readers)
+	if len(scopes) == 1 && scopes[0] == (scope{}) {
+		w.watch(ctx, readers, instances{w.cfg.Client, w.cfg.Log}.run)
+		return nil
+	}
+	// The catalog lists names without their namespaces.
+	w.watch(ctx, readers, func(_ context.Context, deliver func(map[lambda.ServiceName]bool)) { deliver(nil) })
 	return nil
 }
 
@@ -121,9 +126,9 @@ func (w *Watcher) readers(s scope) []reader {
 	return all
 }
 
-// watch runs the readers and owns what they found.
-func (w *Watcher) watch(ctx context.Context, readers []reader) {
-	answers := make(chan answer)
+// watch runs the readers, and what looks for instances, and owns what they found.
+func (w *Watcher) watch(ctx context.Context, readers []reader, look func(context.Context, func(map[lambda.ServiceName]bool))) {
+	answers, looked := make(chan answer), make(chan map[lambda.ServiceName]bool)
 	var group sync.WaitGroup
 	defer group.Wait()
 	for i, r := range readers {
@@ -137,6 +142,14 @@ func (w *Watcher) watch(ctx context.Context, readers []reader) {
 			})
 		})
 	}
+	group.Go(func() {
+		look(ctx, func(names map[lambda.ServiceName]bool) {
+			select {
+			case looked <- names:
+			case <-ctx.Done():
+			}
+		})
+	})
 	found := newFindings(readers)
 	for {
 		select {
@@ -144,6 +157,9 @@ func (w *Watcher) watch(ctx context.Context, readers []reader) {
 			return
 		case a := <-answers:
 			found.take(a)
+			w.update(found)
+		case found.instances = <-looked:
+			found.looked = true
 			w.update(found)
 		}
 	}

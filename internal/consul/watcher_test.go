@@ -100,6 +100,36 @@ func write(ctx context.Context, t *testing.T, entries ...api.ConfigEntry) {
 	})
 }
 
+// A service of ordinary instances is no Lambda service, whatever its Meta says, as
+// long as it has them.
+func TestWatcherSeesInstances(t *testing.T) {
+	ctx := within(t)
+	may := watch(t, tokenWith(ctx, t, consul.ServiceRule+consul.NodeRule))
+	mayNot := watch(t, tokenWith(ctx, t, consul.ServiceRule))
+	write(ctx, t, defaults("Busy", "true"), defaults("bare", "true"))
+	must(t, server.RegisterLambda(ctx, "bare"))
+	must(t, server.RegisterLambda(ctx, "Busy")) // may be registered as both
+	until(ctx, t, "both are functions", func() bool { return may.state("busy") == lambda.StateOK && may.state("bare") == lambda.StateOK })
+	register := &api.CatalogRegistration{
+		Node: "busy-node", Address: "127.0.0.1", Service: &api.AgentService{ID: "busy-1", Service: "busy", Port: 1},
+	}
+	_, err := server.API().Catalog().Register(register, nil)
+	must(t, err)
+	until(ctx, t, "one has instances", func() bool { return may.state("busy") == lambda.StateConflict })
+	if s := may.last().Lookup(lambda.NewServiceName("busy", "", "")); len(s.Errors) != 1 || !strings.Contains(s.Errors[0], "instances of it with an address") {
+		t.Errorf("reasons: %q", s.Errors)
+	}
+	if got := may.state("bare"); got != lambda.StateOK {
+		t.Errorf("bare is %s", got)
+	}
+	if got := mayNot.state("busy"); got != lambda.StateOK || mayNot.Status().Problem != "" {
+		t.Errorf("without the right to see it: %s, %q", got, mayNot.Status().Problem)
+	}
+	_, err = server.API().Catalog().Deregister(&api.CatalogDeregistration{Node: "busy-node"}, nil)
+	must(t, err)
+	until(ctx, t, "they are gone", func() bool { return may.state("busy") == lambda.StateOK })
+}
+
 func TestWatcherFollows(t *testing.T) {
 	ctx := within(t)
 	w := watch(t, tokenWith(ctx, t, consul.ServiceRule))
