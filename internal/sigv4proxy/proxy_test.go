@@ -304,3 +304,24 @@ func TestPlain(t *testing.T) {
 		t.Errorf("answer %d %q at %s", got.status, got.body, p.URL())
 	}
 }
+
+// Fake answers what is signed right, and nothing else, in the backend's place.
+func TestFake(t *testing.T) {
+	p := start(t, Config{})
+	stop := p.Fake("counted")
+	wrong := right()
+	wrong.signer.SecretAccessKey = "wrong"
+	if got := right().send(t, p, client(t, p)); got.status != http.StatusOK || string(got.body) != "counted" {
+		t.Errorf("signed right: %d %s", got.status, got.body)
+	}
+	if got := wrong.send(t, p, client(t, p)); got.status != http.StatusForbidden {
+		t.Errorf("signed wrong: %d", got.status)
+	}
+	stop()
+	if got := right().send(t, p, client(t, p)); string(got.body) == "counted" {
+		t.Error("it goes on after its end")
+	}
+	if calls := p.Calls(); len(calls) != 3 || calls[0].Status != http.StatusOK || calls[1].Refused == "" {
+		t.Errorf("recorded: %+v", calls)
+	}
+}
