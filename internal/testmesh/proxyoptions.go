@@ -21,6 +21,8 @@ type ProxyOptions struct {
 	// their DestinationName. Their local ports are filled in.
 	Upstreams []api.Upstream
 
+	Transparent bool // a sidecar takes calls to any service of the mesh at Sidecar.OutboundPort; see SetVirtualIP
+
 	NoEnvoy  bool // register alone; StartEnvoy later
 	NoWait   bool // do not wait until Envoy is ready
 	LogLevel string

@@ -15,8 +15,11 @@ type Sidecar struct {
 	Port      int            // of its public listener
 	AppPort   int            // where the service itself would listen
 	Upstreams map[string]int // local port by name of the upstream service
-	Token     *api.ACLToken
-	Envoy     *Envoy // nil with NoEnvoy
+
+	OutboundPort int // of a transparent proxy
+
+	Token *api.ACLToken
+	Envoy *Envoy // nil with NoEnvoy
 
 	mesh    *Mesh
 	options ProxyOptions
@@ -34,6 +37,12 @@ func (m *Mesh) AddSidecar(ctx context.Context, service string, upstreams []strin
 	}
 	proxy := &api.AgentServiceConnectProxyConfig{
 		DestinationServiceName: service, DestinationServiceID: service, LocalServiceAddress: "127.0.0.1", LocalServicePort: s.AppPort,
+	}
+	if o.Transparent {
+		if err := m.ports.Fill(&s.OutboundPort); err != nil {
+			return fail(err)
+		}
+		proxy.Mode, proxy.TransparentProxy = api.ProxyModeTransparent, &api.TransparentProxyConfig{OutboundListenerPort: s.OutboundPort}
 	}
 	for _, name := range upstreams {
 		proxy.Upstreams = append(proxy.Upstreams, api.Upstream{DestinationName: name})
