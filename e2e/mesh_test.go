@@ -13,6 +13,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"github.com/hashicorp/consul/api"
 	"go.uber.org/goleak"
 
 	"github.com/lambdamesh/lambdamesh/internal/recorder"
@@ -120,6 +121,13 @@ func (s *story) AddSidecar(ctx context.Context, service string, upstreams []stri
 func (s *story) AddTerminatingGateway(ctx context.Context, name string, services []string, o testmesh.ProxyOptions) (*testmesh.Gateway, error) {
 	s.onWire(&o)
 	return s.Mesh.AddTerminatingGateway(ctx, name, services, o)
+}
+
+// AddEdgeGateway is the mesh's, with the gateway's Envoy on the recorded wire unless the
+// options send it elsewhere.
+func (s *story) AddEdgeGateway(ctx context.Context, kind api.ServiceKind, name string, o testmesh.ProxyOptions) (*testmesh.EdgeGateway, error) {
+	s.onWire(&o)
+	return s.Mesh.AddEdgeGateway(ctx, kind, name, o)
 }
 
 func (s *story) onWire(o *testmesh.ProxyOptions) {
@@ -279,10 +287,14 @@ func (s *story) load(c *testmesh.Sidecar, upstream string, workers int) (stop fu
 // app is an ordinary service of the mesh that answers 200, with its sidecar.
 func (s *story) app(name string) {
 	s.t.Helper()
-	c := s.sidecar(name)
+	s.serve(s.sidecar(name).AppPort, name)
+}
+
+// serve answers everything with a text, on loopback, until the end of the test.
+func (s *story) serve(port int, says string) {
 	server := &http.Server{
-		Addr: fmt.Sprintf("127.0.0.1:%d", c.AppPort), ReadHeaderTimeout: time.Minute,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }),
+		Addr: fmt.Sprintf("127.0.0.1:%d", port), ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, says) }),
 	}
 	done := make(chan struct{})
 	go func() {

@@ -17,6 +17,17 @@ func invocationOf(arn string) func(call) bool {
 	}
 }
 
+// functionOf is the name that the ARN of an invocation ends in ("hello", "hello:blue").
+func functionOf(c call) string {
+	path, err := url.PathUnescape(c.Path)
+	if err != nil {
+		return ""
+	}
+	_, name, _ := strings.Cut(path, ":function:")
+	name, _, _ = strings.Cut(name, "/")
+	return name
+}
+
 // state is what /api/v1/state says, as far as the stories ask.
 type state struct {
 	Services []serviceState `json:"services"`
@@ -45,6 +56,10 @@ type proxyState struct {
 		Resource string `json:"resource"`
 		Error    string `json:"error"`
 	} `json:"rejected"`
+	Unpatched []struct {
+		Service string `json:"service"`
+		Reason  string `json:"reason"`
+	} `json:"unpatched"`
 }
 
 func (s *story) state() state {
