@@ -20,16 +20,14 @@ import (
 // are then given to it anew, one by one (see probe). It reports whether it did so; each
 // time leaves fewer of ours to refuse.
 func (s *session) contain(p *pendingAnswer, text string) bool {
-	if p.url != typeCluster {
-		return false
-	}
+	t := s.typed(p.url)
 	var named, unnamed, standIns []sentResource
 	for _, r := range p.sent {
-		switch c := r.cluster; {
+		switch o := r.origin; {
 		case !r.ours():
 		case names(text, r.name.String()):
 			named = append(named, r)
-		case c != nil && c.standsIn && c.final.version == r.version:
+		case o != nil && o.standsIn && o.final.version == r.version:
 			standIns = append(standIns, r) // the last to be suspected
 		default:
 			unnamed = append(unnamed, r)
@@ -45,28 +43,27 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 	if len(named) == 0 {
 		return false
 	}
-	t := s.typed(typeCluster)
 	for _, r := range named {
 		if !certain && len(named) > 1 {
-			s.suspects[r.known] = true
+			t.suspect(r.known)
 		}
 		t.rejected[r.name.String()] = rejection{version: r.version, text: safeText(text)}
-		if c := r.cluster; c != nil {
-			if c.quarantine == nil {
-				c.quarantine = map[string]bool{}
+		if o := r.origin; o != nil {
+			if o.quarantine == nil {
+				o.quarantine = map[string]bool{}
 			}
-			c.quarantine[patchHash(r.version.String())] = true
+			o.quarantine[patchHash(r.version.String())] = true
 		}
 	}
 	if p.upstream == "" || p.generation != s.generation || !s.attached {
-		return false // what is left to do is for pushClusters, or for a new attachment
+		return false // what is left to do is for push, or for a new attachment
 	}
 	again := &response{typeURL: p.url, nonce: p.upstream, removed: p.response.removed, rest: p.response.rest}
 	for _, res := range p.response.resources {
 		k := t.known[res.name]
-		if k != nil && k.cluster != nil {
-			res = k.cluster.consul.resource()
-			s.judge(k, &res, false) // which may forget the cluster
+		if k != nil && k.origin != nil {
+			res = k.origin.consul.resource()
+			s.judge(t, k, &res, false) // which may forget it
 		} else if res.field == nil {
 			continue
 		}
@@ -74,29 +71,36 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 		again.resources = append(again.resources, res)
 	}
 	s.watch()
-	s.deliverClusters(again)
+	s.deliver(t, again)
 	s.askChildren(again)
 	return true
 }
 
+// suspect notes that Envoy may have refused a form for another one's sake.
+func (t *typeState) suspect(k *known) {
+	if t.suspects == nil {
+		t.suspects = map[*known]bool{}
+	}
+	t.suspects[k] = true
+}
+
 // probe gives Envoy one form anew that it may have refused for another one's sake, when
 // there is nothing that it has to answer. Alone, it shows which it is.
-func (s *session) probe() bool {
-	t := s.typed(typeCluster)
-	if len(s.suspects) == 0 || !s.live() || t.pushing != "" || !s.listening() || s.waits(t) {
+func (s *session) probe(t *typeState) bool {
+	if len(t.suspects) == 0 || !s.live() || t.pushing != "" || !s.listening() || s.waits(t) {
 		return false
 	}
-	k := slices.MinFunc(slices.Collect(maps.Keys(s.suspects)), byName)
-	delete(s.suspects, k)
-	if k.cluster != nil {
-		k.cluster.quarantine = nil
+	k := slices.MinFunc(slices.Collect(maps.Keys(t.suspects)), byName)
+	delete(t.suspects, k)
+	if k.origin != nil {
+		k.origin.quarantine = nil
 		delete(t.rejected, k.name.String())
-		s.touch(k, causeContain)
+		t.touch(k, causeContain)
 	}
 	return true
 }
 
-// names reports whether a text names a cluster, and not just one whose name it is a
+// names reports whether a text names a resource, and not just one whose name it is a
 // part of: hello.default.dc1... is the end of say-hello.default.dc1...
 func names(text, name string) bool {
 	const more = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~"
@@ -132,16 +136,16 @@ func (s *session) askChildren(clusters *response) {
 // that Envoy took; else Consul's own if that is an EDS cluster, which Envoy takes;
 // else the cluster without endpoints.
 func (s *session) standIn(k *known) {
-	c := k.cluster
-	c.standsIn = true
-	if c.taken.form != nil && !c.quarantine[c.taken.form.hash] {
-		c.final = c.taken
+	o := k.origin
+	o.standsIn = true
+	if o.taken.form != nil && !o.quarantine[o.taken.form.hash] {
+		o.final = o.taken
 		return
 	}
-	c.final = final{version: c.version}
-	if res := c.consul.resource(); !isEDS(res.body) {
-		if empty := withoutEndpoints(k.name.String()); empty != nil && !c.quarantine[empty.hash] {
-			c.final = c.in(empty)
+	o.final = final{version: o.version}
+	if res := o.consul.resource(); !isEDS(res.body) {
+		if empty := withoutEndpoints(k.name.String()); empty != nil && !o.quarantine[empty.hash] {
+			o.final = o.in(empty)
 		}
 	}
 }
@@ -173,13 +177,13 @@ func isEDS(cluster []byte) bool {
 
 // ask asks the Patcher, and makes the form that it wants. One that panics is a refused
 // form like any other: ok is false, and what happened waits in failures to be logged.
-func (s *session) ask(k *known, res *resource) (verdict Verdict, made *form, ok bool) {
+func (s *session) ask(t *typeState, k *known, res *resource) (verdict Verdict, made *form, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			verdict, made, ok = Verdict{}, nil, false
 			name := k.name.String()
 			failure := fmt.Sprintf("the patch of %s failed: %v", name, p)
-			if t := s.typed(typeCluster); t.rejected[name].text != failure {
+			if t.rejected[name].text != failure {
 				t.rejected[name] = rejection{text: failure}
 				s.failures = append(s.failures, failure+"\n"+string(debug.Stack()))
 			}
@@ -190,7 +194,7 @@ func (s *session) ask(k *known, res *resource) (verdict Verdict, made *form, ok 
 	if verdict.Patch != nil {
 		var err error
 		if made, err = s.forms.of(verdict.Patch); err != nil {
-			panic(err) // a valid cluster, as the Patcher promises, can be encoded
+			panic(err) // a valid message, as the Patcher promises, can be encoded
 		}
 	}
 	return verdict, made, true

@@ -34,7 +34,7 @@ func (s *session) onEndpoints(resp *response) {
 		return false
 	})
 	s.release()
-	s.pushClusters()
+	s.push(s.typed(typeCluster))
 	s.pass(resp, left)
 }
 
@@ -44,8 +44,9 @@ func (s *session) copied(h *heldEndpoints, res *resource) {
 	changed := !h.told || h.version != version
 	h.copy, h.version, h.told = keepAll(res.raw()), version, true
 	if changed {
+		clusters := s.typed(typeCluster)
 		for _, k := range h.watchers {
-			s.touch(k, causeEndpoints)
+			clusters.touch(k, causeEndpoints)
 		}
 	}
 	s.owe(s.typed(typeEndpoint).known[res.name])
@@ -70,15 +71,15 @@ func (s *session) endpointsOf(name string) Endpoints {
 
 // rewatch notes on which endpoints a cluster depends now; empty for none.
 func (s *session) rewatch(k *known, name string) {
-	c := k.cluster
-	if was := c.watch.String(); was != name {
+	o := k.origin
+	if was := o.watch.String(); was != name {
 		if h := s.held[was]; h != nil {
 			h.watchers = slices.DeleteFunc(h.watchers, func(other *known) bool { return other == k })
 			if len(h.watchers) == 0 {
 				s.unwatched = append(s.unwatched, was)
 			}
 		}
-		c.watch = newWord(name)
+		o.watch = newWord(name)
 		if h := s.hold(name); h != nil {
 			h.watchers = append(h.watchers, k)
 		}
@@ -175,7 +176,7 @@ func (t *typeState) owed(h *heldEndpoints, k *known) bool {
 
 // needed reports whether a cluster uses the endpoints.
 func (h *heldEndpoints) needed() bool {
-	return slices.ContainsFunc(h.watchers, func(k *known) bool { return k.cluster.final.form == nil })
+	return slices.ContainsFunc(h.watchers, func(k *known) bool { return k.origin.final.form == nil })
 }
 
 // dropUnwatched gives up endpoints that no cluster depends on any more. Consul

@@ -34,10 +34,10 @@ var (
 // keeper remembers what the clusters of one stream share.
 type keeper struct{ last *[]byte }
 
-// loose is a cluster of which what is kept is still a part of the response that it came
+// loose is an origin of which what is kept is still a part of the response that it came
 // in.
 type loose struct {
-	*cluster
+	*origin
 	whole kept
 }
 

@@ -21,9 +21,12 @@ type known struct {
 	// all.
 	told, toldBefore word
 
+	// origin is Consul's form; nil if it is not patched, and no Table would have it
+	// patched.
+	origin *origin
+
 	// Clusters alone.
-	subject word     // what of the Table it depends on; see Patcher.Subject
-	cluster *cluster // nil: it is not patched, and no Table would have it patched
+	subject word // what of the Table it depends on; see Patcher.Subject
 
 	// Envoy's side: for the life of its stream.
 	wanted bool // Envoy subscribes to it by name
@@ -50,7 +53,7 @@ type known struct {
 
 // blank reports whether there is nothing to know.
 func (k *known) blank() bool {
-	return !k.wanted && !k.has && k.in == 0 && !k.unanswered && !k.needs && !k.repeat && k.cluster == nil && !k.unread
+	return !k.wanted && !k.has && k.in == 0 && !k.unanswered && !k.needs && !k.repeat && k.origin == nil && !k.unread
 }
 
 // sent notes that Envoy is being sent a version, and gives back what it had; empty

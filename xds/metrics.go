@@ -65,7 +65,7 @@ func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
 			Help:        "Resources that connected Envoys have in a form of lambdamesh's, by type.",
 			ConstLabels: prometheus.Labels{"type": "cluster"},
 		}, func() float64 {
-			return float64(server.patched())
+			return float64(server.patched(typeCluster))
 		}),
 	)
 	return m

@@ -354,12 +354,12 @@ func (w *world) check() {
 	same(t, "routes", w.envoy.state[typeRoute], routes)
 	patched := 0
 	for _, k := range w.session.typed(typeCluster).known {
-		if k.cluster != nil && k.cluster.patched {
+		if k.origin != nil && k.origin.patched {
 			patched++
 		}
 	}
-	if patched != w.session.patched {
-		t.Errorf("%d clusters are patched, counted %d", patched, w.session.patched)
+	if counted := w.session.typed(typeCluster).patched; patched != counted {
+		t.Errorf("%d clusters are patched, counted %d", patched, counted)
 	}
 	for name, h := range w.session.held {
 		if len(h.watchers) == 0 {
@@ -370,7 +370,7 @@ func (w *world) check() {
 
 func (s *session) quarantined(name string) bool {
 	k := s.typed(typeCluster).known[name]
-	return k != nil && k.cluster != nil && len(k.cluster.quarantine) > 0
+	return k != nil && k.origin != nil && len(k.origin.quarantine) > 0
 }
 
 func same(t *rapid.T, what string, got, want map[string]string) {

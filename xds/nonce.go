@@ -64,7 +64,7 @@ func (s *session) forward(resp *response, upstream string, why cause) {
 		k.forget()
 		k.in = p.number
 	}
-	if resp.typeURL == typeCluster && upstream != "" && slices.ContainsFunc(p.sent, sentResource.ours) {
+	if upstream != "" && slices.ContainsFunc(p.sent, sentResource.ours) {
 		p.response = resp
 	}
 	s.pending[resp.nonce] = p
@@ -146,16 +146,16 @@ func (s *session) taken(t *typeState, r *sentResource) {
 	if t.rejected[r.name.String()].version == version {
 		delete(t.rejected, r.name.String())
 	}
-	if c := r.cluster; c != nil && r.ours() && c.final.version == version {
-		c.taken = c.final
+	if o := r.origin; o != nil && r.ours() && o.final.version == version {
+		o.taken = o.final
 	}
 }
 
 // refused notes that Envoy refused a response, of which this is one resource.
 func (s *session) refused(t *typeState, p *pendingAnswer, r *sentResource, refusal *status.Status) {
 	s.correct(p, r)
-	if r.cluster != nil {
-		s.touch(r.known, causeContain)
+	if r.origin != nil {
+		t.touch(r.known, causeContain)
 	}
 	if p.last(r) {
 		s.restore(t, p, r, refusal)

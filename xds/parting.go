@@ -29,7 +29,7 @@ func (s *session) parts(resp *response) bool {
 
 func (s *session) transits(cluster string) bool {
 	k := s.typed(typeCluster).known[cluster]
-	return k != nil && k.cluster != nil && k.cluster.transit
+	return k != nil && k.origin != nil && k.origin.transit
 }
 
 // leaves reports whether a listener no longer has a server name that leads to a
@@ -78,7 +78,7 @@ func (s *session) serverNames(listener []byte) map[string]bool {
 				if !name.is(matchNames) {
 					continue
 				}
-				if k := clusters[string(name.value)]; k != nil && k.cluster != nil {
+				if k := clusters[string(name.value)]; k != nil && k.origin != nil {
 					if names == nil {
 						names = map[string]bool{}
 					}

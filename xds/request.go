@@ -53,7 +53,7 @@ func (s *session) forgive() {
 			if k := t.known[name]; k == nil {
 				continue
 			} else if url == typeCluster {
-				s.touch(k, causeConsul)
+				t.touch(k, causeConsul)
 			} else {
 				s.owe(k)
 			}
@@ -96,7 +96,7 @@ func (s *session) firstRequest(t *typeState, req *request) {
 		app := t.known[localApp]
 		s.proxy.LocalApp = app != nil && app.has
 	case typeListener:
-		s.touchAll(causeEndpoints) // see pushClusters
+		s.typed(typeCluster).touchAll(causeEndpoints) // see push
 	}
 	if !t.opened {
 		s.open(t)

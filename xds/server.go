@@ -136,13 +136,13 @@ func (s *Server) connected() int {
 	return len(s.streams)
 }
 
-// patched is how many clusters Envoys have in a form of ours, all together.
-func (s *Server) patched() int {
+// patched is how many resources of a type Envoys have in a form of ours, all together.
+func (s *Server) patched(typeURL string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for st := range s.streams {
-		n += st.patched()
+		n += st.patched(typeURL)
 	}
 	return n
 }

@@ -29,10 +29,7 @@ type session struct {
 	asking    *known
 	endpoints func(name string) Endpoints
 
-	// patched is how many clusters a patch is in force of.
-	patched int
-
-	// loose are clusters of which what is kept is not small yet. See keeper.
+	// loose are origins of which what is kept is not small yet. See keeper.
 	loose []loose
 
 	// The endpoints that we subscribe to ourselves, by resource name; those that no
@@ -60,11 +57,6 @@ type session struct {
 	parting map[string]*response
 	ways    map[string]map[string]bool
 
-	// stale are clusters whose form may have changed, or of which Envoy may lack it,
-	// and why.
-	stale map[*known]bool // nil for none
-	why   cause
-
 	// reread says that the Patcher wants a cluster changed that Envoy brought along and
 	// that this generation has not asked for.
 	reread bool
@@ -72,9 +64,6 @@ type session struct {
 	// lingering are patches that are kept although Consul's form may replace them,
 	// with the ticks that this has lasted. See Verdict.Linger.
 	lingering map[*known]int
-
-	// suspects are clusters whose form Envoy may have refused for another one's sake.
-	suspects map[*known]bool
 
 	// misled says that Consul is wrong about what Envoy has: it refused what this
 	// generation had told Consul that it has, because it was on its way.
@@ -119,7 +108,6 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher, forms *forms) *
 		parting:   map[string]*response{},
 		ways:      map[string]map[string]bool{},
 		lingering: map[*known]int{},
-		suspects:  map[*known]bool{},
 	}
 	s.endpoints = s.endpointsOf
 	return s
@@ -133,9 +121,10 @@ func (s *session) onPatcher(p Patcher, subjects []string, all bool) {
 	for _, subject := range subjects {
 		affected[newWord(subject)] = true
 	}
-	for _, k := range s.typed(typeCluster).known {
+	t := s.typed(typeCluster)
+	for _, k := range t.known {
 		if all || affected[k.subject] {
-			s.touch(k, causeTable)
+			t.touch(k, causeTable)
 			s.wantRead(k)
 		}
 	}
@@ -283,9 +272,10 @@ func (s *session) send(req *discoveryv3.DeltaDiscoveryRequest) {
 // as that may be done now. It ends every event.
 func (s *session) settle() {
 	s.release()
-	s.pushClusters()
-	for s.probe() {
-		s.pushClusters()
+	t := s.typed(typeCluster)
+	s.push(t)
+	for s.probe(t) {
+		s.push(t)
 	}
 	s.pushEndpoints()
 	s.dropUnwatched()

@@ -42,17 +42,17 @@ type RejectedState struct {
 func (s *session) state() ProxyState {
 	state := ProxyState{ID: s.proxy.ID, Kind: s.proxy.Kind, Version: s.proxy.Version}
 	for name, k := range s.typed(typeCluster).known {
-		if k.cluster != nil && k.cluster.unpatched != nil {
-			state.Unpatched = append(state.Unpatched, UnpatchedState{name, *k.cluster.unpatched})
+		if k.origin != nil && k.origin.unpatched != nil {
+			state.Unpatched = append(state.Unpatched, UnpatchedState{name, *k.origin.unpatched})
 		}
-		if k.cluster == nil || !k.cluster.patched {
+		if k.origin == nil || !k.origin.patched {
 			continue
 		}
-		p := PatchedState{Cluster: name, Service: k.cluster.service.String(), Path: k.cluster.path.String()}
-		if made := k.cluster.final.form; made != nil {
+		p := PatchedState{Cluster: name, Service: k.origin.service.String(), Path: k.origin.path.String()}
+		if made := k.origin.final.form; made != nil {
 			p.Form, p.Reason = made.kind, made.reason
 		}
-		if k.cluster.standsIn {
+		if k.origin.standsIn {
 			p.Reason = "envoy refused its form, another stands in"
 		}
 		state.Patched = append(state.Patched, p)

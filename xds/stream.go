@@ -270,11 +270,14 @@ func (s *stream) state() ProxyState {
 	return s.session.state()
 }
 
-// patched is how many clusters Envoy has in a form of ours.
-func (s *stream) patched() int {
+// patched is how many resources of a type Envoy has in a form of ours.
+func (s *stream) patched(typeURL string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.session.patched
+	if t := s.session.types[typeURL]; t != nil {
+		return t.patched
+	}
+	return 0
 }
 
 // String is the version as Envoy writes it.

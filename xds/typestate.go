@@ -1,8 +1,6 @@
 package xds
 
-import (
-	"slices"
-)
+import "slices"
 
 // typeState is what the session knows of one type of resources.
 type typeState struct {
@@ -21,6 +19,15 @@ type typeState struct {
 	// pushing is the nonce of our own push that Envoy has not answered; one at a
 	// time, what comes up meanwhile waits and is then computed afresh.
 	pushing string
+
+	// stale are resources whose form may have changed, or of which Envoy may lack it,
+	// and why; suspects those whose form Envoy may have refused for another one's sake.
+	// Both nil for none.
+	stale    map[*known]bool
+	why      cause
+	suspects map[*known]bool
+
+	patched int // of how many resources a patch is in force
 
 	// Consul's side: for this generation.
 	opened   bool     // Consul has been asked

@@ -1,0 +1,201 @@
+package xds
+
+import "slices"
+
+// origin is Consul's form of a resource that is patched, or might be with another
+// Patcher, and what stands in its place.
+type origin struct {
+	consul  kept
+	version word // of Consul's form
+
+	final final // what Envoy is to have
+	taken final // the last form of ours that Envoy took; its form is nil for none
+
+	patched  bool // a patch stands in its place now; else Consul's form
+	standsIn bool // final stands in for a form in quarantine, or that the Patcher failed to make
+
+	service, path word // of its Patch
+
+	// quarantine are the forms of ours that Envoy refused, by hash.
+	quarantine map[string]bool
+
+	// Of clusters alone.
+	watch   word // the endpoints resource it depends on; empty: none
+	transit bool // see Patch.Transit
+
+	unpatched *Unpatched // what Verdict.Unpatched said
+}
+
+// final is the form in which Envoy is to have a resource.
+type final struct {
+	version word
+	form    *form // nil: Consul's own
+}
+
+// in is a form of ours, with the version that it has in this resource's place.
+func (o *origin) in(made *form) final {
+	return final{newWord(patchedVersion(o.version.String(), made.hash)), made}
+}
+
+// finally is the resource in its final form.
+func (o *origin) finally(name word) resource {
+	if o.final.form == nil {
+		return o.consul.resource()
+	}
+	return newResource(name.String(), o.final.version.String(), o.final.form.body)
+}
+
+// judge asks the Patcher about a resource of Consul's, and remembers it if another
+// answer is possible later. news says that Consul has just sent it.
+func (s *session) judge(t *typeState, k *known, res *resource, news bool) {
+	verdict, made, ok := s.ask(t, k, res)
+	o := k.origin
+	if ok && verdict == (Verdict{}) && (o == nil || !o.patched) {
+		s.drop(t, k)
+		return
+	}
+	if o == nil {
+		o = &origin{}
+		k.origin = o
+	}
+	if news && !o.consul.is(res.raw()) {
+		o.consul = whole(res.raw())
+		s.loose = append(s.loose, loose{o, o.consul})
+	}
+	o.version, o.unpatched = k.told.to(res.version), verdict.Unpatched
+	if !ok {
+		t.setPatch(o, nil)
+		s.standIn(k)
+		s.rewatch(k, o.watch.String())
+		return
+	}
+	if !verdict.Linger {
+		delete(s.lingering, k)
+	} else if o.patched && s.lingers(k) {
+		return
+	}
+	s.set(t, k, verdict.Patch, made)
+	s.rewatch(k, verdict.Watch)
+}
+
+// drop forgets the origin of a resource that cannot be patched, or is gone.
+func (s *session) drop(t *typeState, k *known) {
+	if k.origin != nil {
+		s.rewatch(k, "")
+		t.setPatch(k.origin, nil)
+		k.origin = nil
+		delete(s.lingering, k)
+		delete(t.stale, k)
+		delete(t.suspects, k)
+	}
+}
+
+// set puts a patch, or Consul's own form, in force; for a form in quarantine,
+// something else.
+func (s *session) set(t *typeState, k *known, patch *Patch, made *form) {
+	o := k.origin
+	t.setPatch(o, patch)
+	o.standsIn = false
+	o.final = final{version: o.version}
+	if patch != nil {
+		o.final = o.in(made)
+		if o.quarantine[made.hash] {
+			s.standIn(k)
+			return
+		}
+	}
+	// A form that is another now ends the quarantine.
+	o.quarantine = nil
+	if r, ok := t.rejected[k.name.String()]; ok && r.ours() {
+		delete(t.rejected, k.name.String())
+	}
+}
+
+// setPatch notes which patch stands in a resource's place; nil for none. Of it only
+// what is needed later is kept.
+func (t *typeState) setPatch(o *origin, patch *Patch) {
+	if o.patched {
+		t.patched--
+	}
+	o.patched, o.transit = false, false
+	if patch != nil {
+		t.patched++
+		o.patched, o.transit, o.service, o.path = true, patch.Transit, o.service.to(patch.Service), o.path.to(patch.Path)
+	}
+}
+
+// deliver sends Envoy the resources of a response of Consul's in the form it is to
+// have them, leaving out what it has already.
+func (s *session) deliver(t *typeState, resp *response) {
+	s.pass(resp, resp.only(func(res *resource) bool {
+		k := res.known
+		if k == nil {
+			k = s.know(t, res.name)
+		}
+		if o := k.origin; o != nil && o.final.version != o.version {
+			*res = o.finally(k.name)
+		}
+		res.known = k
+		return t.due(res)
+	}))
+}
+
+// push sends Envoy the resources of a type whose form changed without a word from
+// Consul. Not before Envoy has asked for listeners: until then what it was given
+// first stays, because an Envoy that starts with one form of a cluster and is given the
+// other at once never finishes its initialization (1.40.0).
+func (s *session) push(t *typeState) {
+	if len(t.stale) == 0 || !s.live() || t.pushing != "" || !s.listening() {
+		return
+	}
+	why := t.why
+	out := &response{typeURL: t.url}
+	for _, k := range t.takeStale() {
+		o := k.origin
+		if o == nil {
+			continue
+		}
+		res := o.consul.resource()
+		s.judge(t, k, &res, false)
+		if o = k.origin; o == nil || !k.has || o.final.form == nil && !isPatched(k.version.String()) {
+			continue // Consul's alone to send
+		}
+		if t.lacks(k, o.final.version) {
+			out.resources = append(out.resources, o.finally(k.name))
+		}
+	}
+	s.watch()
+	if len(out.resources) > 0 {
+		s.forward(out, "", why)
+	}
+}
+
+// touch notes that the form of a resource may have changed, or that Envoy may not
+// have it.
+func (t *typeState) touch(k *known, why cause) {
+	if k.origin == nil {
+		return
+	}
+	if len(t.stale) == 0 {
+		t.why, t.stale = why, map[*known]bool{}
+	}
+	t.stale[k] = true
+}
+
+// touchAll is touch for all resources.
+func (t *typeState) touchAll(why cause) {
+	for _, k := range t.known {
+		t.touch(k, why)
+	}
+}
+
+// takeStale are the resources that were touched, sorted by name; none is afterwards.
+func (t *typeState) takeStale() []*known {
+	touched := make([]*known, 0, len(t.stale))
+	for k := range t.stale {
+		touched = append(touched, k)
+	}
+	t.stale = nil
+	slices.SortFunc(touched, byName)
+	return touched
+}
