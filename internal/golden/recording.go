@@ -22,6 +22,11 @@ type Recording struct {
 	// ReadMessage into Envoy's Cluster and ClusterLoadAssignment.
 	Clusters  []json.RawMessage `json:"clusters"`
 	Endpoints []json.RawMessage `json:"endpoints"`
+
+	// Listeners and Routes are what it heard next: Envoy's Listener and
+	// RouteConfiguration.
+	Listeners []json.RawMessage `json:"listeners"`
+	Routes    []json.RawMessage `json:"routes"`
 }
 
 // Defaults is a service-defaults entry.

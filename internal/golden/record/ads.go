@@ -12,15 +12,25 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
-	// Protos inside the Anys of Consul's clusters.
+	// Protos inside the Anys of Consul's clusters and listeners.
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/aggregate/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/aws_lambda/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/sni_cluster/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 
@@ -31,6 +41,8 @@ import (
 const (
 	typeClusters  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 	typeEndpoints = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+	typeListeners = "type.googleapis.com/envoy.config.listener.v3.Listener"
+	typeRoutes    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 )
 
 // quiet is how long Consul must have said nothing new for the recording to be
@@ -41,10 +53,12 @@ const quiet = 2 * time.Second
 type heard struct {
 	clusters  map[string]*clusterv3.Cluster
 	endpoints map[string]*endpointv3.ClusterLoadAssignment
+	listeners map[string]*listenerv3.Listener
+	routes    map[string]*routev3.RouteConfiguration
 }
 
-// record is the proxy's part of a conversation with Consul: it asks for clusters,
-// then for their endpoints, and accepts all.
+// record is the proxy's part of a conversation with Consul: it asks for clusters, then
+// for their endpoints, for listeners and their routes, and accepts all.
 func record(ctx context.Context, s *server, c recorded, scrub func(proto.Message) (json.RawMessage, error)) (golden.Recording, error) {
 	result := golden.Recording{
 		Consul: parts.ConsulVersion, Kind: string(c.kind), Datacenter: "dc1",
@@ -57,21 +71,30 @@ func record(ctx context.Context, s *server, c recorded, scrub func(proto.Message
 	if err != nil {
 		return result, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(got.clusters)) {
-		b, err := scrub(got.clusters[name])
-		if err != nil {
-			return result, err
-		}
-		result.Clusters = append(result.Clusters, b)
+	if result.Clusters, err = scrubbed(got.clusters, scrub); err != nil {
+		return result, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(got.endpoints)) {
-		b, err := scrub(got.endpoints[name])
-		if err != nil {
-			return result, err
-		}
-		result.Endpoints = append(result.Endpoints, b)
+	if result.Endpoints, err = scrubbed(got.endpoints, scrub); err != nil {
+		return result, err
 	}
-	return result, nil
+	if result.Listeners, err = scrubbed(got.listeners, scrub); err != nil {
+		return result, err
+	}
+	result.Routes, err = scrubbed(got.routes, scrub)
+	return result, err
+}
+
+// scrubbed are messages as they stand in a file, sorted by name.
+func scrubbed[M proto.Message](heard map[string]M, scrub func(proto.Message) (json.RawMessage, error)) ([]json.RawMessage, error) {
+	var all []json.RawMessage
+	for _, name := range slices.Sorted(maps.Keys(heard)) {
+		b, err := scrub(heard[name])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b)
+	}
+	return all, nil
 }
 
 func listen(ctx context.Context, address string, c recorded) (*heard, error) {
@@ -110,19 +133,26 @@ func listen(ctx context.Context, address string, c recorded) (*heard, error) {
 	if err := stream.Send(first); err != nil {
 		return nil, fmt.Errorf("asking for clusters: %w", err)
 	}
-	got := &heard{clusters: map[string]*clusterv3.Cluster{}, endpoints: map[string]*endpointv3.ClusterLoadAssignment{}}
+	got := &heard{
+		clusters: map[string]*clusterv3.Cluster{}, endpoints: map[string]*endpointv3.ClusterLoadAssignment{},
+		listeners: map[string]*listenerv3.Listener{}, routes: map[string]*routev3.RouteConfiguration{},
+	}
+	listening := false // listeners have been asked for
 	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	for {
 		select {
 		case response := <-responses:
-			subscribe, err := got.take(response)
+			endpoints, routes, err := got.take(response)
 			if err != nil {
 				return nil, err
 			}
 			requests := []*discoveryv3.DeltaDiscoveryRequest{{TypeUrl: response.GetTypeUrl(), ResponseNonce: response.GetNonce()}}
-			if len(subscribe) > 0 {
-				requests = append(requests, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoints, ResourceNamesSubscribe: subscribe})
+			if len(endpoints) > 0 {
+				requests = append(requests, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoints, ResourceNamesSubscribe: endpoints})
+			}
+			if len(routes) > 0 {
+				requests = append(requests, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeRoutes, ResourceNamesSubscribe: routes})
 			}
 			for _, request := range requests {
 				if err := stream.Send(request); err != nil {
@@ -132,7 +162,13 @@ func listen(ctx context.Context, address string, c recorded) (*heard, error) {
 			timer.Reset(quiet)
 		case <-timer.C:
 			if got.missing(c) == "" {
-				return got, nil
+				if listening {
+					return got, nil
+				}
+				listening = true
+				if err := stream.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeListeners}); err != nil {
+					return nil, fmt.Errorf("asking for listeners: %w", err)
+				}
 			}
 			timer.Reset(quiet)
 		case err := <-failed:
@@ -141,11 +177,14 @@ func listen(ctx context.Context, address string, c recorded) (*heard, error) {
 	}
 }
 
-// take notes a response and returns the endpoints to ask for.
-func (h *heard) take(response *discoveryv3.DeltaDiscoveryResponse) (subscribe []string, err error) {
+// take notes a response and returns the endpoints and routes to ask for.
+func (h *heard) take(response *discoveryv3.DeltaDiscoveryResponse) (subscribe, routes []string, err error) {
 	for _, name := range response.GetRemovedResources() {
-		if response.GetTypeUrl() == typeClusters {
+		switch response.GetTypeUrl() {
+		case typeClusters:
 			delete(h.clusters, name)
+		case typeListeners:
+			delete(h.listeners, name)
 		}
 	}
 	for _, resource := range response.GetResources() {
@@ -153,7 +192,7 @@ func (h *heard) take(response *discoveryv3.DeltaDiscoveryResponse) (subscribe []
 		case typeClusters:
 			cluster := new(clusterv3.Cluster)
 			if err := resource.GetResource().UnmarshalTo(cluster); err != nil {
-				return nil, fmt.Errorf("reading a cluster: %w", err)
+				return nil, nil, fmt.Errorf("reading a cluster: %w", err)
 			}
 			if _, known := h.clusters[cluster.GetName()]; !known && cluster.GetType() == clusterv3.Cluster_EDS {
 				name := cluster.GetEdsClusterConfig().GetServiceName()
@@ -166,12 +205,41 @@ func (h *heard) take(response *discoveryv3.DeltaDiscoveryResponse) (subscribe []
 		case typeEndpoints:
 			endpoints := new(endpointv3.ClusterLoadAssignment)
 			if err := resource.GetResource().UnmarshalTo(endpoints); err != nil {
-				return nil, fmt.Errorf("reading endpoints: %w", err)
+				return nil, nil, fmt.Errorf("reading endpoints: %w", err)
 			}
 			h.endpoints[endpoints.GetClusterName()] = endpoints
+		case typeListeners:
+			listener := new(listenerv3.Listener)
+			if err := resource.GetResource().UnmarshalTo(listener); err != nil {
+				return nil, nil, fmt.Errorf("reading a listener: %w", err)
+			}
+			h.listeners[listener.GetName()] = listener
+			routes = append(routes, h.routesOf(listener)...)
+		case typeRoutes:
+			route := new(routev3.RouteConfiguration)
+			if err := resource.GetResource().UnmarshalTo(route); err != nil {
+				return nil, nil, fmt.Errorf("reading a route configuration: %w", err)
+			}
+			h.routes[route.GetName()] = route
 		}
 	}
-	return subscribe, nil
+	return subscribe, routes, nil
+}
+
+// routesOf are the routes that a listener asks for by RDS and that were not heard yet.
+func (h *heard) routesOf(listener *listenerv3.Listener) (names []string) {
+	for _, chain := range listener.GetFilterChains() {
+		for _, filter := range chain.GetFilters() {
+			var manager hcmv3.HttpConnectionManager
+			if filter.GetTypedConfig().UnmarshalTo(&manager) != nil {
+				continue
+			}
+			if name := manager.GetRds().GetRouteConfigName(); name != "" && h.routes[name] == nil {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // missing names the first thing that the case demands and that was not heard yet.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 
@@ -13,7 +14,7 @@ import (
 // Consul's documentation says (on a node without address), but for the last two.
 //
 //	hello         a function                              fronted by the gateway
-//	hello-prod    its alias, with passthrough             fronted
+//	hello-prod    its alias, with passthrough             fronted, with a timeout of its own
 //	Report_Daily  asynchronous                            fronted
 //	plain         no address and no Meta                  fronted
 //	mistaken      Meta with another region than its ARN   fronted
@@ -23,7 +24,7 @@ import (
 //	solo          a function                              fronted by nobody
 //	solo-b        a function                              fronted by nobody
 //	tcp-solo      Meta, but its protocol is tcp           fronted by nobody
-//	split         half solo, half solo-b
+//	split         half solo, half solo-b; /quick and /patient with timeouts of their own
 //	subsets       a function with a subset                fronted by nobody
 //	spare         a function that fails over to solo      fronted by nobody
 //	web           an ordinary service, by its address     fronted
@@ -107,6 +108,17 @@ func (s *server) set(ctx context.Context) error {
 		&api.ServiceSplitterConfigEntry{Kind: api.ServiceSplitter, Name: "split", Splits: []api.ServiceSplit{
 			{Weight: 50, Service: "solo"}, {Weight: 50, Service: "solo-b"},
 		}},
+		&api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: "split", Routes: []api.ServiceRoute{
+			{
+				Match:       &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{PathPrefix: "/quick"}},
+				Destination: &api.ServiceRouteDestination{RequestTimeout: 2 * time.Second, IdleTimeout: time.Second},
+			},
+			{
+				Match:       &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{PathPrefix: "/patient"}},
+				Destination: &api.ServiceRouteDestination{Service: "solo", RequestTimeout: -1, IdleTimeout: -1},
+			},
+		}},
+		&api.ServiceResolverConfigEntry{Kind: api.ServiceResolver, Name: "hello-prod", RequestTimeout: 33 * time.Second},
 		&api.ServiceResolverConfigEntry{
 			Kind: api.ServiceResolver, Name: "subsets", DefaultSubset: "v1",
 			Subsets: map[string]api.ServiceResolverSubset{"v1": {}},
