@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// form is a cluster that stands in place of Consul's, encoded. It is made once in a
+// form is a resource that stands in place of Consul's, encoded. It is made once in a
 // process, however many Envoys have it, and lives as long as one of them does.
 type form struct {
 	body   []byte
@@ -22,9 +22,12 @@ type form struct {
 
 // newForm encodes a cluster, always to the same bytes.
 func newForm(made Made) (*form, error) {
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(made.Cluster)
-	if err != nil {
-		return nil, err
+	body := made.Encoded
+	if body == nil {
+		var err error
+		if body, err = (proto.MarshalOptions{Deterministic: true}).Marshal(made.Cluster); err != nil {
+			return nil, err
+		}
 	}
 	sum := sha256.Sum256(body)
 	return &form{body: body, hash: hex.EncodeToString(sum[:8]), kind: made.Form, reason: made.Reason}, nil

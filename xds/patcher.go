@@ -107,6 +107,8 @@ type Patch struct {
 // Made is a cluster that a Patch made.
 type Made struct {
 	Cluster *clusterv3.Cluster
-	Form    string // for people: cluster, listener, or empty for a cluster without endpoints
-	Reason  string // for people: why it is a cluster without endpoints
+	Encoded []byte // a listener or a route configuration; nil for a cluster
+
+	Form   string // for people: cluster, listener, or empty for a cluster without endpoints
+	Reason string // for people: why it is a cluster without endpoints
 }

@@ -5,8 +5,19 @@ import (
 	"path/filepath"
 	"testing"
 
-	// Protos inside the Anys of Consul's clusters.
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
+
+	// Protos inside the Anys of Consul's clusters and listeners.
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/aggregate/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/sni_cluster/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 
@@ -56,4 +67,48 @@ func TestGolden(t *testing.T) {
 		})
 	}
 	golden.Only(t, filepath.Join("testdata", "*", "output*"), outputs...)
+}
+
+// routed is what becomes of a listener or a route configuration.
+type routed struct {
+	Subjects []string        `json:"subjects,omitempty"`
+	Changed  json.RawMessage `json:"changed,omitempty"` // absent: as Consul sent it
+}
+
+// What becomes of listeners and route configurations: testdata/CASE's input.json and
+// routing.json.
+func TestGoldenRouting(t *testing.T) {
+	var files []string
+	for _, r := range recordings(t) {
+		file := filepath.Join("testdata", r.name, "routing.json")
+		files = append(files, file)
+		t.Run(r.name, func(t *testing.T) {
+			p := r.patcher(t, options(t))
+			all := map[string]routed{}
+			for _, o := range r.others {
+				shown := routed{Subjects: p.Subjects(o.typeURL, o.raw)}
+				if patch := p.Other(o.typeURL, o.raw, r.proxy); patch != nil {
+					var m proto.Message = &routev3.RouteConfiguration{}
+					if o.typeURL == TypeListener {
+						m = &listenerv3.Listener{}
+					}
+					made := patch.Make()
+					if err := proto.Unmarshal(made.Encoded, m); err != nil || made.Reason != "" {
+						t.Fatalf("%s: %v %s", o.name, err, made.Reason)
+					}
+					var err error
+					if shown.Changed, err = golden.Message(m); err != nil {
+						t.Fatal(err)
+					}
+				}
+				all[o.name] = shown
+			}
+			b, err := golden.JSON(all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.Equal(t, file, b)
+		})
+	}
+	golden.Only(t, filepath.Join("testdata", "*", "routing*"), files...)
 }

@@ -7,6 +7,8 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lambdamesh/lambdamesh/internal/golden"
@@ -33,11 +35,18 @@ type recorded struct {
 	table     *lambda.Table
 	clusters  []cluster
 	endpoints map[string]Endpoints
+	others    []other
 }
 
 type cluster struct {
 	name string
 	raw  []byte
+}
+
+// other is a listener or a route configuration.
+type other struct {
+	typeURL, name string
+	raw           []byte
 }
 
 // recordings reads all of testdata.
@@ -83,9 +92,32 @@ func recordings(t testing.TB) []recorded {
 				}
 			}
 		}
+		for _, b := range r.Listeners {
+			one.other(t, TypeListener, b, &listenerv3.Listener{})
+		}
+		for _, b := range r.Routes {
+			one.other(t, TypeRoute, b, &routev3.RouteConfiguration{})
+		}
 		all = append(all, one)
 	}
 	return all
+}
+
+// other adds a listener or a route configuration, decoded into m.
+func (r *recorded) other(t testing.TB, typeURL string, b []byte, m interface {
+	proto.Message
+	GetName() string
+},
+) {
+	t.Helper()
+	if err := golden.ReadMessage(b, m); err != nil {
+		t.Fatalf("%s: %v", r.name, err)
+	}
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.others = append(r.others, other{typeURL, m.GetName(), raw})
 }
 
 // recordingOf reads one of testdata.

@@ -1,6 +1,8 @@
 package patch
 
 import (
+	"crypto/sha256"
+
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 
 	"github.com/lambdamesh/lambdamesh/lambda"
@@ -49,13 +51,13 @@ const (
 	PathDirect  = "direct"
 )
 
-// Patch is a cluster in place of Consul's, of the same name.
+// Patch is a resource in place of Consul's, of the same type and name.
 type Patch struct {
-	// Key tells one cluster that Make makes from another: equal keys, equal clusters,
+	// Key tells what Make makes from what another does: equal keys, equal messages,
 	// whatever Patcher they are of.
 	Key Key
 
-	// Make makes the cluster.
+	// Make makes it.
 	Make func() Made
 
 	// Transit says that calls of other proxies pass through it: on a gateway.
@@ -65,8 +67,11 @@ type Patch struct {
 	Path    string // for people: PathGateway or PathDirect
 }
 
-// Key is all that a cluster of ours is made from. It holds nothing secret.
+// Key is all that a cluster of ours is made from, or the digest of another message. It
+// holds nothing secret.
 type Key struct {
+	encoded [sha256.Size]byte // of a listener or a route configuration; else zero
+
 	name     string
 	kept     string          // what stays of Consul's cluster, encoded
 	reason   string          // why it is one without endpoints
@@ -75,9 +80,10 @@ type Key struct {
 	version  Version         // and for which Envoy
 }
 
-// Made is a cluster that a Patch made.
+// Made is what a Patch made: a cluster, or else.
 type Made struct {
 	Cluster *clusterv3.Cluster // shares messages with other clusters: not to be changed
+	Encoded []byte             // a listener or a route configuration; nil for a cluster
 
 	Form   string // for people: FormCluster, or empty for a cluster without endpoints
 	Reason string // for people: why it is a cluster without endpoints
