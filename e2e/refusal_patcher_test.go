@@ -78,9 +78,12 @@ type flawedKey struct {
 func (p flawed) Since(xds.Patcher) (subjects []string, all bool) { return nil, true }
 
 // Candidate is part of xds.Patcher.
-func (p flawed) Candidate(name string, proxy xds.Proxy) bool {
+func (p flawed) Candidate(_, name string, proxy xds.Proxy) bool {
 	return p.Patcher.Candidate(name, patchProxy(proxy))
 }
+
+// Other is part of xds.Patcher.
+func (p flawed) Other(string, []byte, xds.Proxy) *xds.Patch { return nil }
 
 // Endpoints is part of xds.Patcher.
 func (p flawed) Endpoints(assignment []byte) xds.Endpoints {

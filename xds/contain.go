@@ -118,26 +118,39 @@ func names(text, name string) bool {
 	}
 }
 
-// askChildren has Consul send the endpoints once more of clusters that Envoy gets
-// again: what it sent with the refused response may have come before there was a
-// cluster to take them.
-func (s *session) askChildren(clusters *response) {
-	t := s.typed(typeEndpoint)
-	var names []string
-	for _, res := range clusters.resources {
-		if k := t.known[res.name]; k != nil && t.subscribed(k) && k.needs && !s.holds(typeEndpoint, res.name) {
-			names = append(names, res.name)
+// askChildren has Consul send once more what belongs to clusters or listeners that
+// Envoy gets later than Consul sent them: what Consul sent with them may have come
+// before there was one to take it.
+func (s *session) askChildren(parents *response) {
+	switch parents.typeURL {
+	case typeCluster:
+		t := s.typed(typeEndpoint)
+		for _, res := range parents.resources {
+			if k := t.known[res.name]; k != nil && t.subscribed(k) && k.needs && !s.holds(typeEndpoint, res.name) {
+				t.anew = append(t.anew, res.name)
+			}
+		}
+	case typeListener:
+		t := s.typed(typeRoute)
+		for name, k := range t.known {
+			if k.wanted && k.needs {
+				t.anew = append(t.anew, name)
+			}
 		}
 	}
-	t.anew = append(t.anew, names...)
 }
 
-// standIn puts something else in force than a form in quarantine: the last of ours
-// that Envoy took; else Consul's own if that is an EDS cluster, which Envoy takes;
-// else the cluster without endpoints.
-func (s *session) standIn(k *known) {
+// standIn puts something else in force than a form in quarantine. Of a listener or a
+// route configuration that is Consul's own; of a cluster the last of ours that Envoy took;
+// else Consul's own if that is an EDS cluster, which Envoy takes; else the cluster without
+// endpoints.
+func (s *session) standIn(t *typeState, k *known) {
 	o := k.origin
 	o.standsIn = true
+	if t.url != typeCluster {
+		o.final = final{version: o.version}
+		return
+	}
 	if o.taken.form != nil && !o.quarantine[o.taken.form.hash] {
 		o.final = o.taken
 		return
@@ -176,11 +189,43 @@ func isEDS(cluster []byte) bool {
 }
 
 // ask asks the Patcher, and makes the form that it wants. One that panics is a refused
-// form like any other: ok is false, and what happened waits in failures to be logged.
+// form like any other: ok is false.
 func (s *session) ask(t *typeState, k *known, res *resource) (verdict Verdict, made *form, ok bool) {
+	ok = s.guard(t, k, func() {
+		if t.url == typeCluster {
+			s.asking = k
+			verdict = s.patcher.Cluster(k.name.String(), res.body, s.proxy, s.endpoints)
+		} else {
+			verdict = Verdict{Patch: s.patcher.Other(t.url, res.body, s.proxy), Keep: true}
+		}
+		if verdict.Patch != nil {
+			var err error
+			if made, err = s.forms.of(verdict.Patch); err != nil {
+				panic(err) // a valid message, as the Patcher promises, can be encoded
+			}
+		}
+	})
+	if !ok {
+		return Verdict{}, nil, false
+	}
+	return verdict, made, true
+}
+
+// subjects are those of a listener or a route configuration; none if the Patcher panics.
+func (s *session) subjects(t *typeState, k *known, res *resource) (subjects []word) {
+	s.guard(t, k, func() {
+		for _, subject := range s.patcher.Subjects(t.url, res.body) {
+			subjects = append(subjects, newWord(subject))
+		}
+	})
+	return subjects
+}
+
+// guard lets the Patcher do something with a resource. If it panics ok is false, and
+// what happened waits in failures to be logged.
+func (s *session) guard(t *typeState, k *known, do func()) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			verdict, made, ok = Verdict{}, nil, false
 			name := k.name.String()
 			failure := fmt.Sprintf("the patch of %s failed: %v", name, p)
 			if t.rejected[name].text != failure {
@@ -189,13 +234,6 @@ func (s *session) ask(t *typeState, k *known, res *resource) (verdict Verdict, m
 			}
 		}
 	}()
-	s.asking = k
-	verdict = s.patcher.Cluster(k.name.String(), res.body, s.proxy, s.endpoints)
-	if verdict.Patch != nil {
-		var err error
-		if made, err = s.forms.of(verdict.Patch); err != nil {
-			panic(err) // a valid message, as the Patcher promises, can be encoded
-		}
-	}
-	return verdict, made, true
+	do()
+	return true
 }

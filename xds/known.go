@@ -1,6 +1,9 @@
 package xds
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // known is what the session knows of one resource. There is one for each resource
 // of each Envoy: names and versions of everything, and no bytes but of clusters
@@ -46,9 +49,18 @@ type known struct {
 	// repeat says that we made Consul send it once more.
 	repeat bool
 
-	// unread says that Envoy brought a cluster along from an earlier stream and that its
-	// form at Consul has not been seen; asked, that this generation asked for it.
+	// unread says that Envoy brought a cluster or a listener along from an earlier stream
+	// and that its form at Consul has not been seen; asked, that this generation asked for
+	// it.
 	unread, asked bool
+}
+
+// concerns reports whether one of these subjects may decide on the resource.
+func (k *known) concerns(subjects map[word]bool) bool {
+	if k.origin != nil && slices.ContainsFunc(k.origin.subjects, func(w word) bool { return subjects[w] }) {
+		return true
+	}
+	return subjects[k.subject]
 }
 
 // blank reports whether there is nothing to know.

@@ -60,14 +60,14 @@ func newMetrics(registry prometheus.Registerer, server *Server) *metrics {
 			Name: "lambdamesh_xds_streams",
 			Help: "Envoys that are connected.",
 		}, func() float64 { return float64(server.connected()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	)
+	for _, typeURL := range pushOrder {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "lambdamesh_patched_resources",
 			Help:        "Resources that connected Envoys have in a form of lambdamesh's, by type.",
-			ConstLabels: prometheus.Labels{"type": "cluster"},
-		}, func() float64 {
-			return float64(server.patched(typeCluster))
-		}),
-	)
+			ConstLabels: prometheus.Labels{"type": shortType(typeURL)},
+		}, func() float64 { return float64(server.patched(typeURL)) }))
+	}
 	return m
 }
 

@@ -29,6 +29,8 @@ type modelEnvoy struct {
 	errs     []string
 	names    bool // refusals name what is bad
 
+	lacksRoutes map[string]bool // of listeners that Consul changed on this stream
+
 	refused     map[string]bool // by type and name, since the last that was accepted
 	initialized bool            // its first clusters were warm once
 }
@@ -46,7 +48,7 @@ func newModelEnvoy() *modelEnvoy {
 // connect begins a stream: everything it wants, with the versions it has.
 func (e *modelEnvoy) connect() {
 	e.out, e.withheld = nil, nil
-	e.asked = map[string]bool{}
+	e.asked, e.lacksRoutes = map[string]bool{}, map[string]bool{}
 	e.ask(typeCluster)
 	for _, url := range attachOrder[1:] {
 		if len(e.wants[url]) > 0 || url == typeListener && e.initialized {
@@ -97,7 +99,7 @@ func (e *modelEnvoy) subscribe(url, name string, want bool) {
 func (e *modelEnvoy) recv(resp *response) {
 	answer := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: resp.typeURL, ResponseNonce: resp.nonce}
 	ours := slices.ContainsFunc(resp.resources, func(r resource) bool { return isPatched(r.version) })
-	bad := badClusters(resp)
+	bad := badOnes(resp)
 	if e.refuses && !ours || len(bad) > 0 {
 		e.refuses = e.refuses && len(bad) > 0
 		for _, res := range resp.resources {
@@ -108,7 +110,7 @@ func (e *modelEnvoy) recv(resp *response) {
 		}
 		answer.ErrorDetail = &status.Status{Code: 13, Message: "refused by the model"}
 		if e.names { // else the text is cut off before it names one
-			answer.ErrorDetail.Message = "Error adding/updating cluster(s) " + strings.Join(bad, ", ")
+			answer.ErrorDetail.Message = "Error adding/updating " + strings.Join(bad, ", ")
 		}
 		e.out = append(e.out, answer)
 		e.settle()
@@ -129,11 +131,18 @@ func (e *modelEnvoy) recv(resp *response) {
 	e.settle()
 }
 
-// badClusters are the clusters that no Envoy takes.
-func badClusters(resp *response) (names []string) {
+// badOnes are the resources that no Envoy takes.
+func badOnes(resp *response) (names []string) {
 	for _, res := range resp.resources {
-		var c clusterv3.Cluster
-		if resp.typeURL == typeCluster && proto.Unmarshal(res.body, &c) == nil && c.GetAltStatName() == "bad" {
+		bad := false
+		switch resp.typeURL {
+		case typeCluster:
+			var c clusterv3.Cluster
+			bad = proto.Unmarshal(res.body, &c) == nil && c.GetAltStatName() == "bad"
+		case typeListener, typeRoute:
+			bad = strings.Contains(said(resp.typeURL, res.body), "bad")
+		}
+		if bad {
 			names = append(names, res.name)
 		}
 	}
@@ -181,7 +190,11 @@ func (e *modelEnvoy) take(url string, res resource, refused bool) {
 			e.errs = append(e.errs, fmt.Sprintf("listener %s sent again at %s", res.name, had))
 		}
 		e.subscribe(typeRoute, "route-"+res.name, true)
+		if consulsVersion(had) != consulsVersion(res.version) {
+			e.lacksRoutes["route-"+res.name] = true
+		}
 	case typeRoute:
+		delete(e.lacksRoutes, res.name)
 		if !e.wants[url][res.name] {
 			delete(e.state[url], res.name)
 		}
@@ -197,6 +210,7 @@ func (e *modelEnvoy) drop(url, name string) {
 		e.subscribe(typeEndpoint, name, false)
 	case typeListener:
 		e.subscribe(typeRoute, "route-"+name, false)
+		delete(e.lacksRoutes, "route-"+name)
 	case typeEndpoint, typeRoute:
 		e.errs = append(e.errs, "a named type was removed: "+name)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
@@ -24,9 +24,11 @@ import (
 
 // testPatcher patches EDS clusters named fn-... that are in its table while they
 // have no endpoints, as direct invocation does, and DNS clusters whatever is in
-// the table, as on a gateway. A fronted function's patch lingers.
+// the table, as on a gateway. A fronted function's patch lingers. Listeners and
+// routes that mention a slow function are patched.
 type testPatcher struct {
 	table   map[string]string // name to what the patch says
+	slow    map[string]string // name to what the patch of what mentions it says
 	fronted map[string]bool
 }
 
@@ -35,14 +37,19 @@ func (p testPatcher) Subject(name string) string { return strings.TrimPrefix(nam
 func (p testPatcher) Since(earlier Patcher) (subjects []string, all bool) {
 	was := earlier.(testPatcher)
 	for _, name := range modelClusters {
-		if p.table[name] != was.table[name] || p.fronted[name] != was.fronted[name] {
+		if p.table[name] != was.table[name] || p.slow[name] != was.slow[name] || p.fronted[name] != was.fronted[name] {
 			subjects = append(subjects, name)
 		}
 	}
 	return subjects, false
 }
 
-func (p testPatcher) Candidate(name string, _ Proxy) bool { return p.table[name] != "" }
+func (p testPatcher) Candidate(typeURL, name string, _ Proxy) bool {
+	if typeURL == typeListener {
+		return len(p.slow) > 0
+	}
+	return p.table[name] != ""
+}
 
 func (p testPatcher) Endpoints(assignment []byte) Endpoints {
 	var a endpointv3.ClusterLoadAssignment
@@ -75,6 +82,51 @@ func (p testPatcher) Cluster(name string, raw []byte, _ Proxy, endpoints func(st
 		return Verdict{Keep: true, Watch: name, Patch: p.patch(&c)}
 	}
 	return Verdict{Keep: true, Watch: name}
+}
+
+// Subjects stand in what a listener or route of the model says, after its content.
+func (p testPatcher) Subjects(typeURL string, raw []byte) []string {
+	_, names, _ := strings.Cut(said(typeURL, raw), " ")
+	return strings.Fields(names)
+}
+
+func (p testPatcher) Other(typeURL string, raw []byte, _ Proxy) *Patch {
+	says := said(typeURL, raw)
+	for _, name := range p.Subjects(typeURL, raw) {
+		if p.slow[name] != "" {
+			says += " " + p.slow[name]
+		}
+	}
+	if says == said(typeURL, raw) {
+		return nil
+	}
+	return &Patch{Key: typeURL + string(raw) + says, Make: func() Made {
+		if strings.Contains(says, "panic") {
+			panic("the model's patch fails")
+		}
+		if typeURL == typeListener {
+			l := &listenerv3.Listener{}
+			mustUnmarshal(raw, l)
+			l.StatPrefix = says
+			return Made{Encoded: mustMarshal(l)}
+		}
+		r := &routev3.RouteConfiguration{}
+		mustUnmarshal(raw, r)
+		r.InternalOnlyHeaders = []string{says}
+		return Made{Encoded: mustMarshal(r)}
+	}}
+}
+
+// said is what tells listeners and routes of the model apart.
+func said(typeURL string, raw []byte) string {
+	if typeURL == typeListener {
+		l := &listenerv3.Listener{}
+		mustUnmarshal(raw, l)
+		return l.GetStatPrefix()
+	}
+	r := &routev3.RouteConfiguration{}
+	mustUnmarshal(raw, r)
+	return strings.Join(r.GetInternalOnlyHeaders(), "")
 }
 
 func (p testPatcher) patch(c *clusterv3.Cluster) *Patch {
@@ -116,13 +168,13 @@ var (
 func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, consul: newModelConsul(), envoy: newModelEnvoy(),
-		patcher: testPatcher{table: map[string]string{}, fronted: map[string]bool{}},
+		patcher: testPatcher{table: map[string]string{}, slow: map[string]string{}, fronted: map[string]bool{}},
 	}
 	for _, name := range modelClusters {
 		w.consul.set(typeEndpoint, name, assignment(name, 0))
 	}
 	for _, name := range modelListeners {
-		w.consul.set(typeRoute, "route-"+name, []byte("r0"))
+		w.consul.set(typeRoute, "route-"+name, modelRoute("route-"+name, 0))
 	}
 	w.connect()
 	return w
@@ -156,7 +208,7 @@ func (w *world) lose() {
 }
 
 func (p testPatcher) clone() testPatcher {
-	return testPatcher{table: maps.Clone(p.table), fronted: maps.Clone(p.fronted)}
+	return testPatcher{table: maps.Clone(p.table), slow: maps.Clone(p.slow), fronted: maps.Clone(p.fronted)}
 }
 
 // drain takes what the session wants sent.
@@ -320,7 +372,7 @@ func (w *world) check() {
 		v := p.Cluster(name, res.body, Proxy{}, func(name string) Endpoints {
 			return p.Endpoints(w.consul.mesh[typeEndpoint][name].body)
 		})
-		if v.Patch != nil && (p.table[name] == "bad" || w.session.quarantined(name)) {
+		if v.Patch != nil && (p.table[name] == "bad" || w.session.quarantined(typeCluster, name)) {
 			// Contained (where Envoy named nothing, others of ours in that response, too):
 			// an older form of ours, none with endpoints, or Consul's own if EDS.
 			if got := w.envoy.state[typeCluster][name]; isPatched(got) || got == res.version && isEDS(res.body) {
@@ -347,19 +399,27 @@ func (w *world) check() {
 	}
 	listeners, routes := map[string]string{}, map[string]string{}
 	for name, res := range w.consul.mesh[typeListener] {
-		listeners[name] = res.version
-		routes["route-"+name] = w.consul.mesh[typeRoute]["route-"+name].version
+		listeners[name] = w.other(typeListener, res)
+		routes["route-"+name] = w.other(typeRoute, w.consul.mesh[typeRoute]["route-"+name])
 	}
 	same(t, "listeners", w.envoy.state[typeListener], listeners)
 	same(t, "routes", w.envoy.state[typeRoute], routes)
-	patched := 0
-	for _, k := range w.session.typed(typeCluster).known {
-		if k.origin != nil && k.origin.patched {
-			patched++
+	for _, url := range pushOrder {
+		patched := 0
+		for _, k := range w.session.typed(url).known {
+			if k.origin != nil && k.origin.patched {
+				patched++
+			}
+			if url == typeRoute && k.origin != nil && !k.wanted {
+				t.Errorf("%s %s is remembered for nobody", shortType(url), k.name)
+			}
+		}
+		if counted := w.session.typed(url).patched; patched != counted {
+			t.Errorf("%s: %d are patched, counted %d", shortType(url), patched, counted)
 		}
 	}
-	if counted := w.session.typed(typeCluster).patched; patched != counted {
-		t.Errorf("%d clusters are patched, counted %d", patched, counted)
+	if len(w.envoy.lacksRoutes) > 0 {
+		t.Errorf("routes that did not follow a changed listener: %v", w.envoy.lacksRoutes)
 	}
 	for name, h := range w.session.held {
 		if len(h.watchers) == 0 {
@@ -368,8 +428,29 @@ func (w *world) check() {
 	}
 }
 
-func (s *session) quarantined(name string) bool {
-	k := s.typed(typeCluster).known[name]
+// other is the version in which Envoy is to have a listener or a route: Consul's if it
+// refused ours, or there is none.
+func (w *world) other(url string, res resource) string {
+	p := w.patcher.Other(url, res.body, Proxy{})
+	if p == nil || w.session.quarantined(url, res.name) {
+		return res.version
+	}
+	says := ""
+	for _, name := range w.patcher.Subjects(url, res.body) {
+		says += w.patcher.slow[name]
+	}
+	if strings.Contains(says, "bad") || strings.Contains(says, "panic") {
+		return res.version
+	}
+	made, err := newForm(p.Make())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return patchedVersion(res.version, made.hash)
+}
+
+func (s *session) quarantined(url, name string) bool {
+	k := s.typed(url).known[name]
 	return k != nil && k.origin != nil && len(k.origin.quarantine) > 0
 }
 
@@ -440,13 +521,16 @@ func (w *world) events() map[string]func(*rapid.T) {
 		},
 		"set route": func(t *rapid.T) {
 			name := listener.Draw(t, "name")
-			w.consul.set(typeRoute, "route-"+name, []byte{byte('a' + small.Draw(t, "content"))})
+			w.consul.set(typeRoute, "route-"+name, modelRoute("route-"+name, small.Draw(t, "content")))
 		},
 		"table": func(t *rapid.T) {
 			name := function.Draw(t, "name")
 			w.patcher.table[name] = []string{"", "arn-1", "arn-2", "bad", "panic"}[rapid.IntRange(0, 4).Draw(t, "arn")]
 			w.envoy.names = rapid.Bool().Draw(t, "names")
 			w.patcher.fronted[name] = rapid.Bool().Draw(t, "fronted")
+			if rapid.Bool().Draw(t, "slower") { // else no listener and no route changes
+				w.patcher.slow[name] = []string{"", "slow-1", "slow-2", "bad", "panic"}[rapid.IntRange(0, 4).Draw(t, "slow")]
+			}
 			next := w.patcher.clone()
 			subjects, all := next.Since(w.inForce)
 			w.inForce = next
@@ -487,9 +571,16 @@ func modelCluster(name string, content int) []byte {
 	return mustMarshal(c)
 }
 
+// mentions are what the listeners and routes of the model say: content, then functions.
+var mentions = []string{"0", "1 fn-a", "2 fn-a dns-a", "3 fn-b"}
+
+func modelRoute(name string, content int) []byte {
+	return mustMarshal(&routev3.RouteConfiguration{Name: name, InternalOnlyHeaders: mentions[content : content+1]})
+}
+
 // modelListener is a listener whose content varies; some lead to dns-a by its name.
 func modelListener(name string, content int) []byte {
-	l := &listenerv3.Listener{Name: name, StatPrefix: strconv.Itoa(content)}
+	l := &listenerv3.Listener{Name: name, StatPrefix: mentions[content]}
 	if content%2 == 0 {
 		l.FilterChains = []*listenerv3.FilterChain{{
 			FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{"dns-a"}},
@@ -508,6 +599,12 @@ func assignment(name string, count int) []byte {
 		})
 	}
 	return mustMarshal(a)
+}
+
+func mustUnmarshal(b []byte, m proto.Message) {
+	if err := proto.Unmarshal(b, m); err != nil {
+		panic(err)
+	}
 }
 
 func mustMarshal(m proto.Message) []byte {

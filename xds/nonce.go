@@ -166,8 +166,11 @@ func (s *session) refused(t *typeState, p *pendingAnswer, r *sentResource, refus
 // response that carried it, and a response is refused as a whole.
 func (s *session) restore(t *typeState, p *pendingAnswer, r *sentResource, refusal *status.Status) {
 	r.has, r.known.version = r.before != word{}, r.before
-	if r.gone && p.url == typeCluster {
-		s.unread(r.known) // it was forgotten when Consul removed it
+	switch {
+	case r.gone && t.wildcard:
+		s.unread(t, r.known) // it was forgotten when Consul removed it
+	case t.url == typeListener:
+		r.unread, r.asked = r.has, false // what is remembered is what it refused
 	}
 	if !t.wildcard && !r.gone {
 		s.need(t, r.known)

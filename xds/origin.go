@@ -19,6 +19,10 @@ type origin struct {
 	// quarantine are the forms of ours that Envoy refused, by hash.
 	quarantine map[string]bool
 
+	// subjects are what of the Table it depends on; see Patcher.Subjects. A cluster has
+	// one, by its name: known.subject.
+	subjects []word
+
 	// Of clusters alone.
 	watch   word // the endpoints resource it depends on; empty: none
 	transit bool // see Patch.Transit
@@ -45,6 +49,35 @@ func (o *origin) finally(name word) resource {
 	return newResource(name.String(), o.final.version.String(), o.final.form.body)
 }
 
+// onOther takes listeners or route configurations of Consul's.
+func (s *session) onOther(t *typeState, resp *response) {
+	for _, name := range resp.removed {
+		if k := t.known[name]; k != nil {
+			s.drop(t, k)
+			k.unread = false
+		}
+	}
+	for i := range resp.resources {
+		res := &resp.resources[i]
+		k := res.known
+		k.unread = false
+		if !t.subscribed(k) {
+			continue
+		}
+		subjects := s.subjects(t, k, res)
+		if len(subjects) == 0 {
+			s.drop(t, k)
+			continue
+		}
+		if k.origin == nil {
+			k.origin = &origin{}
+		}
+		k.origin.subjects = subjects
+		s.judge(t, k, res, true)
+	}
+	s.deliver(t, resp)
+}
+
 // judge asks the Patcher about a resource of Consul's, and remembers it if another
 // answer is possible later. news says that Consul has just sent it.
 func (s *session) judge(t *typeState, k *known, res *resource, news bool) {
@@ -65,7 +98,7 @@ func (s *session) judge(t *typeState, k *known, res *resource, news bool) {
 	o.version, o.unpatched = k.told.to(res.version), verdict.Unpatched
 	if !ok {
 		t.setPatch(o, nil)
-		s.standIn(k)
+		s.standIn(t, k)
 		s.rewatch(k, o.watch.String())
 		return
 	}
@@ -100,7 +133,7 @@ func (s *session) set(t *typeState, k *known, patch *Patch, made *form) {
 	if patch != nil {
 		o.final = o.in(made)
 		if o.quarantine[made.hash] {
-			s.standIn(k)
+			s.standIn(t, k)
 			return
 		}
 	}

@@ -50,6 +50,7 @@ func (s *session) onParted() {
 		if resp := s.parting[url]; resp != nil {
 			delete(s.parting, url)
 			s.take(resp)
+			s.askChildren(resp) // Consul has not waited with them
 		}
 	}
 	s.settle()

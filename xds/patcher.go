@@ -34,9 +34,10 @@ const (
 	EndpointsSome
 )
 
-// Patcher decides what becomes of Consul's clusters. A Patcher is immutable and
-// its methods are pure: the same arguments give the same answer. When what it
-// decides from changes, the server is given a new one (Server.SetPatcher).
+// Patcher decides what becomes of Consul's clusters, listeners and route
+// configurations. A Patcher is immutable and its methods are pure: the same arguments
+// give the same answer. When what it decides from changes, the server is given a new one
+// (Server.SetPatcher).
 type Patcher interface {
 	// Subject is what of all that a Patcher decides from concerns a cluster of this
 	// name, or empty if nothing does. Every Patcher says the same of a name.
@@ -46,9 +47,9 @@ type Patcher interface {
 	// earlier Patcher; all, that it cannot tell.
 	Since(earlier Patcher) (subjects []string, all bool)
 
-	// Candidate reports whether a cluster of this name may be patched for the
-	// proxy, or reported on, as things stand, judged by the name alone.
-	Candidate(name string, proxy Proxy) bool
+	// Candidate reports whether a cluster or a listener of this name may be patched
+	// for the proxy, or reported on, as things stand, judged by the name alone.
+	Candidate(typeURL, name string, proxy Proxy) bool
 
 	// Endpoints tells what an encoded ClusterLoadAssignment amounts to: EndpointsNone
 	// or EndpointsSome.
@@ -57,6 +58,15 @@ type Patcher interface {
 	// Cluster decides on one cluster. raw is Consul's encoding of it, not to be
 	// changed or kept. endpoints tells what is known of an endpoints resource.
 	Cluster(name string, raw []byte, proxy Proxy, endpoints func(name string) Endpoints) Verdict
+
+	// Subjects are what of all that a Patcher decides from concerns this listener or
+	// route configuration, of which raw is Consul's encoding. One without subjects is
+	// never patched, and not remembered. Every Patcher says the same.
+	Subjects(typeURL string, raw []byte) []string
+
+	// Other decides on a listener or a route configuration that has subjects; nil lets it
+	// pass byte for byte.
+	Other(typeURL string, raw []byte, proxy Proxy) *Patch
 }
 
 // Verdict is what becomes of one cluster. The zero value lets it pass as it came.
@@ -85,14 +95,13 @@ type Verdict struct {
 // Unpatched is a service that a cluster should lead to, and why it does not.
 type Unpatched struct{ Service, Reason string }
 
-// Patch is a cluster in place of Consul's, of the same name.
+// Patch is a resource in place of Consul's, of the same type and name.
 type Patch struct {
-	// Key tells one cluster that Make makes from another: equal keys, equal clusters.
-	// It must be comparable, and hold nothing secret: other streams are given the
-	// same.
+	// Key tells what Make makes from what another does: equal keys, equal messages. It
+	// must be comparable, and hold nothing secret: other streams are given the same.
 	Key any
 
-	// Make makes the cluster. It is not called where a stream of this process has it.
+	// Make makes it. It is not called where a stream of this process has it.
 	Make func() Made
 
 	// Transit says that calls of other proxies pass through the cluster, by a server
@@ -104,7 +113,7 @@ type Patch struct {
 	Path    string // for people: gateway, direct
 }
 
-// Made is a cluster that a Patch made.
+// Made is what a Patch made: a cluster, or else.
 type Made struct {
 	Cluster *clusterv3.Cluster
 	Encoded []byte // a listener or a route configuration; nil for a cluster

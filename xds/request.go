@@ -52,10 +52,10 @@ func (s *session) forgive() {
 			delete(t.rejected, name)
 			if k := t.known[name]; k == nil {
 				continue
-			} else if url == typeCluster {
-				t.touch(k, causeConsul)
-			} else {
+			} else if url == typeEndpoint {
 				s.owe(k)
+			} else {
+				t.touch(k, causeConsul)
 			}
 		}
 	}
@@ -96,6 +96,9 @@ func (s *session) firstRequest(t *typeState, req *request) {
 		app := t.known[localApp]
 		s.proxy.LocalApp = app != nil && app.has
 	case typeListener:
+		for _, k := range t.known {
+			k.unread = k.has
+		}
 		s.typed(typeCluster).touchAll(causeEndpoints) // see push
 	}
 	if !t.opened {
@@ -114,6 +117,7 @@ func (s *session) subscriptions(t *typeState, req *request) (subscribe, unsubscr
 			k.wanted = false
 			if !t.wildcard {
 				k.forget()
+				s.drop(t, k)
 				delete(t.rejected, name)
 			}
 			s.tidy(t, k)

@@ -21,6 +21,8 @@ func (s *session) take(resp *response) {
 		s.onClusters(resp)
 	case typeEndpoint:
 		s.onEndpoints(resp)
+	case typeListener, typeRoute:
+		s.onOther(t, resp)
 	default:
 		s.pass(resp, resp.only(t.due))
 	}

@@ -113,34 +113,40 @@ func newSession(node *corev3.Node, proxy Proxy, patcher Patcher, forms *forms) *
 	return s
 }
 
-// onPatcher puts another Patcher in force. Only clusters are judged again for which
-// it may decide otherwise: those of the subjects, unless it is all.
+// onPatcher puts another Patcher in force. Only what it may decide otherwise is judged
+// again: what the subjects concern, unless it is all.
 func (s *session) onPatcher(p Patcher, subjects []string, all bool) {
 	s.patcher = p
 	affected := make(map[word]bool, len(subjects))
 	for _, subject := range subjects {
 		affected[newWord(subject)] = true
 	}
-	t := s.typed(typeCluster)
-	for _, k := range t.known {
-		if all || affected[k.subject] {
-			t.touch(k, causeTable)
-			s.wantRead(k)
+	for _, url := range pushOrder {
+		t := s.typed(url)
+		for _, k := range t.known {
+			// What an unread listener depends on is not known.
+			if all || k.unread || k.concerns(affected) {
+				t.touch(k, causeTable)
+				s.wantRead(t, k)
+			}
 		}
 	}
 	s.settle()
 }
 
-// unread notes that Envoy has a cluster whose form at Consul is not known.
-func (s *session) unread(k *known) {
+// unread notes that Envoy has a resource whose form at Consul is not known.
+func (s *session) unread(t *typeState, k *known) {
+	if t.url != typeCluster && t.url != typeListener {
+		return
+	}
 	k.unread, k.asked = true, false
-	s.wantRead(k)
+	s.wantRead(t, k)
 }
 
-// wantRead notes whether the Patcher wants a cluster changed whose form at Consul is
-// not known.
-func (s *session) wantRead(k *known) {
-	if k.unread && !k.asked && s.patcher.Candidate(k.name.String(), s.proxy) {
+// wantRead notes whether the Patcher wants a resource changed whose form at Consul is
+// not known. Route configurations are none: those Consul sends again at each attachment.
+func (s *session) wantRead(t *typeState, k *known) {
+	if k.unread && !k.asked && s.patcher.Candidate(t.url, k.name.String(), s.proxy) {
 		s.reread = true
 	}
 }
@@ -171,8 +177,10 @@ func (s *session) onLost() {
 		t.opened, t.answered, t.anew = false, false, nil
 		s.answered(t)
 	}
-	for _, k := range s.typed(typeCluster).known {
-		k.asked = false
+	for _, url := range pushOrder {
+		for _, k := range s.typed(url).known {
+			k.asked = false
+		}
 	}
 }
 
@@ -241,7 +249,7 @@ func (s *session) open(t *typeState) {
 		version := k.version
 		// With an empty version Consul sends the resource again, or says that it is
 		// gone. A name left out it would never mention.
-		if isPatched(version.String()) || t.url == typeCluster && s.patcher.Candidate(name, s.proxy) {
+		if isPatched(version.String()) || s.rereads(t, k) {
 			version = word{}
 			k.asked = k.unread
 		}
@@ -254,6 +262,22 @@ func (s *session) open(t *typeState) {
 		}
 	}
 	s.send(req)
+}
+
+// rereads reports whether Consul is to send a resource again because the Patcher may
+// want it changed. A listener's name does not say so: it is read again only if it has
+// not been seen.
+func (s *session) rereads(t *typeState, k *known) bool {
+	switch t.url {
+	case typeCluster:
+	case typeListener:
+		if !k.unread {
+			return false
+		}
+	default:
+		return false
+	}
+	return s.patcher.Candidate(t.url, k.name.String(), s.proxy)
 }
 
 // send puts a request into the outbox; the generation's first carries the node.
@@ -272,10 +296,12 @@ func (s *session) send(req *discoveryv3.DeltaDiscoveryRequest) {
 // as that may be done now. It ends every event.
 func (s *session) settle() {
 	s.release()
-	t := s.typed(typeCluster)
-	s.push(t)
-	for s.probe(t) {
+	for _, url := range pushOrder {
+		t := s.typed(url)
 		s.push(t)
+		for s.probe(t) {
+			s.push(t)
+		}
 	}
 	s.pushEndpoints()
 	s.dropUnwatched()

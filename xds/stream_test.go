@@ -199,7 +199,13 @@ func (p namePatcher) Subject(name string) string { return name }
 
 func (p namePatcher) Since(xds.Patcher) ([]string, bool) { return nil, true }
 
-func (p namePatcher) Candidate(name string, _ xds.Proxy) bool { return strings.HasPrefix(name, "fn-") }
+func (p namePatcher) Candidate(_, name string, _ xds.Proxy) bool {
+	return strings.HasPrefix(name, "fn-")
+}
+
+func (p namePatcher) Subjects(string, []byte) []string { return nil }
+
+func (p namePatcher) Other(string, []byte, xds.Proxy) *xds.Patch { return nil }
 
 func (p namePatcher) Endpoints([]byte) xds.Endpoints { return xds.EndpointsSome }
 

@@ -12,6 +12,10 @@ const (
 // parents before what depends on them, as Envoy does. Other types follow.
 var attachOrder = []string{typeCluster, typeEndpoint, typeListener, typeRoute}
 
+// pushOrder is the order in which what follows from one event is sent: a cluster
+// before what leads to it.
+var pushOrder = []string{typeCluster, typeListener, typeRoute}
+
 // shortType is the type for labels of metrics and for logs: bounded, whatever a
 // peer sends.
 func shortType(url string) string {

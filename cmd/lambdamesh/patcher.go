@@ -18,7 +18,10 @@ func (p patcher) Since(earlier xds.Patcher) (subjects []string, all bool) {
 }
 
 // Candidate is part of xds.Patcher.
-func (p patcher) Candidate(name string, proxy xds.Proxy) bool {
+func (p patcher) Candidate(typeURL, name string, proxy xds.Proxy) bool {
+	if typeURL == patch.TypeListener {
+		return p.ListenerCandidate(name, patchProxy(proxy))
+	}
 	return p.Patcher.Candidate(name, patchProxy(proxy))
 }
 
@@ -36,6 +39,11 @@ func (p patcher) Cluster(name string, raw []byte, proxy xds.Proxy, endpoints fun
 		Patch: xdsPatch(verdict.Patch), Watch: verdict.Watch, Linger: verdict.Linger, Keep: verdict.Keep,
 		Unpatched: (*xds.Unpatched)(verdict.Unpatched),
 	}
+}
+
+// Other is part of xds.Patcher.
+func (p patcher) Other(typeURL string, raw []byte, proxy xds.Proxy) *xds.Patch {
+	return xdsPatch(p.Patcher.Other(typeURL, raw, patchProxy(proxy)))
 }
 
 func xdsPatch(p *patch.Patch) *xds.Patch {

@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"strings"
 
@@ -68,7 +69,7 @@ func (p *Patcher) Other(typeURL string, raw []byte, proxy Proxy) *Patch {
 		Key: Key{encoded: sha256.Sum256(changed)},
 		Make: func() Made {
 			if !valid(typeURL, changed) {
-				return Made{Encoded: raw, Reason: "what Consul sent is not valid"}
+				return Made{Encoded: bytes.Clone(raw), Reason: "what Consul sent is not valid"}
 			}
 			return Made{Encoded: changed}
 		},
