@@ -132,11 +132,7 @@ func (s *session) askChildren(parents *response) {
 		}
 	case typeListener:
 		t := s.typed(typeRoute)
-		for name, k := range t.known {
-			if k.wanted && k.needs {
-				t.anew = append(t.anew, name)
-			}
-		}
+		t.anew = append(t.anew, s.needRoutes()...)
 	}
 }
 

@@ -31,6 +31,11 @@ type sentResource struct {
 // ours reports whether it is in a form of ours.
 func (r sentResource) ours() bool { return !r.gone && isPatched(r.version.String()) }
 
+// news reports whether Envoy had another form of Consul's, or none.
+func (r sentResource) news() bool {
+	return !r.gone && consulsVersion(r.version.String()) != consulsVersion(r.before.String())
+}
+
 // last reports whether no later response carried the resource, or took it away.
 func (p *pendingAnswer) last(r *sentResource) bool { return r.in == p.number }
 
@@ -71,7 +76,7 @@ func (s *session) forward(resp *response, upstream string, why cause) {
 	if upstream == "" {
 		t.pushing = resp.nonce
 	}
-	s.noteParents(resp)
+	s.noteParents(resp, p)
 	s.down = append(s.down, push{resp, why})
 }
 
@@ -153,7 +158,10 @@ func (s *session) taken(t *typeState, r *sentResource) {
 
 // refused notes that Envoy refused a response, of which this is one resource.
 func (s *session) refused(t *typeState, p *pendingAnswer, r *sentResource, refusal *status.Status) {
-	s.correct(p, r)
+	if s.correct(p, r) && t.url == typeListener {
+		routes := s.typed(typeRoute)
+		routes.anew = append(routes.anew, s.needRoutes()...)
+	}
 	if r.origin != nil {
 		t.touch(r.known, causeContain)
 	}
@@ -186,24 +194,26 @@ func (s *session) restore(t *typeState, p *pendingAnswer, r *sentResource, refus
 }
 
 // correct rewrites what later responses, sent on top of one that Envoy refused, take
-// for what it had.
-func (s *session) correct(p *pendingAnswer, refused *sentResource) {
+// for what it had. It reports whether there is one.
+func (s *session) correct(p *pendingAnswer, refused *sentResource) (corrected bool) {
 	for _, later := range s.pending {
 		if later.url != p.url {
 			continue
 		}
 		for i := range later.sent {
 			if r := &later.sent[i]; r.known == refused.known && r.before == refused.version {
-				r.before = refused.before
+				r.before, corrected = refused.before, true
 			}
 		}
 	}
+	return corrected
 }
 
 // noteParents notes which resources Envoy needs again because it is being sent
 // what refers to them: it warms a changed cluster with new endpoints, a changed
-// listener with new routes, also if their version is the one it has.
-func (s *session) noteParents(resp *response) {
+// listener with new routes, also if their version is the one it has. What we change on a
+// listener ourselves lets it keep the routes that it has.
+func (s *session) noteParents(resp *response, p *pendingAnswer) {
 	switch resp.typeURL {
 	case typeCluster:
 		endpoints := s.typed(typeEndpoint)
@@ -223,15 +233,26 @@ func (s *session) noteParents(resp *response) {
 		for _, name := range resp.removed {
 			delete(s.ways, name)
 		}
-		routes := s.typed(typeRoute)
-		if len(resp.resources) > 0 {
-			for _, k := range routes.known {
-				if k.wanted {
-					s.need(routes, k)
-				}
+		if slices.ContainsFunc(p.sent, sentResource.news) {
+			s.relisted = true
+			routes := s.typed(typeRoute)
+			if names := s.needRoutes(); p.upstream == "" { // Envoy refused it from Consul
+				routes.anew = append(routes.anew, names...)
 			}
 		}
 	}
+}
+
+// needRoutes notes that Envoy needs all its routes again.
+func (s *session) needRoutes() (names []string) {
+	t := s.typed(typeRoute)
+	for name, k := range t.known {
+		if k.wanted {
+			s.need(t, k)
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // isOurs reports whether a response that Envoy has not answered holds anything of

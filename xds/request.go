@@ -79,8 +79,9 @@ func (s *session) firstRequest(t *typeState, req *request) {
 			k := s.know(t, name)
 			k.wanted = true
 			// Endpoints of a cluster that is warming are needed whatever version
-			// Envoy remembers; of all else the version says what it has.
-			if t.url == typeEndpoint || !k.has {
+			// Envoy remembers, and routes of a listener that has come before them; of
+			// all else the version says what it has.
+			if t.url == typeEndpoint || t.url == typeRoute && s.relisted || !k.has {
 				s.need(t, k)
 			}
 			if !s.holds(t.url, name) {

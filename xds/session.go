@@ -57,6 +57,9 @@ type session struct {
 	parting map[string]*response
 	ways    map[string]map[string]bool
 
+	// relisted says that Envoy was sent a listener that Consul changed, in this stream.
+	relisted bool
+
 	// reread says that the Patcher wants a cluster changed that Envoy brought along and
 	// that this generation has not asked for.
 	reread bool
