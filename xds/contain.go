@@ -192,7 +192,8 @@ func (s *session) ask(t *typeState, k *known, res *resource) (verdict Verdict, m
 			s.asking = k
 			verdict = s.patcher.Cluster(k.name.String(), res.body, s.proxy, s.endpoints)
 		} else {
-			verdict = Verdict{Patch: s.patcher.Other(t.url, res.body, s.proxy), Keep: true}
+			verdict.Patch = s.patcher.Other(t.url, res.body, s.proxy)
+			verdict.Keep = k.origin != nil && len(k.origin.subjects) > 0
 		}
 		if verdict.Patch != nil {
 			var err error

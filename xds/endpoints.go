@@ -34,7 +34,7 @@ func (s *session) onEndpoints(resp *response) {
 		return false
 	})
 	s.release()
-	s.push(s.typed(typeCluster))
+	s.pushAll()
 	s.pass(resp, left)
 }
 

@@ -79,7 +79,9 @@ func (p testPatcher) Cluster(name string, raw []byte, _ Proxy, endpoints func(st
 	case p.fronted[name]:
 		return Verdict{Keep: true, Linger: true}
 	case endpoints(name) == EndpointsNone:
-		return Verdict{Keep: true, Watch: name, Patch: p.patch(&c)}
+		patch := p.patch(&c)
+		patch.Behind = name == "fn-c"
+		return Verdict{Keep: true, Watch: name, Patch: patch}
 	}
 	return Verdict{Keep: true, Watch: name}
 }

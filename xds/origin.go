@@ -26,6 +26,7 @@ type origin struct {
 	// Of clusters alone.
 	watch   word // the endpoints resource it depends on; empty: none
 	transit bool // see Patch.Transit
+	behind  bool // see Patch.Behind
 
 	unpatched *Unpatched // what Verdict.Unpatched said
 }
@@ -65,14 +66,12 @@ func (s *session) onOther(t *typeState, resp *response) {
 			continue
 		}
 		subjects := s.subjects(t, k, res)
-		if len(subjects) == 0 {
-			s.drop(t, k)
-			continue
-		}
-		if k.origin == nil {
+		if k.origin == nil && len(subjects) > 0 {
 			k.origin = &origin{}
 		}
-		k.origin.subjects = subjects
+		if k.origin != nil {
+			k.origin.subjects = subjects
+		}
 		s.judge(t, k, res, true)
 	}
 	s.deliver(t, resp)
@@ -150,10 +149,11 @@ func (t *typeState) setPatch(o *origin, patch *Patch) {
 	if o.patched {
 		t.patched--
 	}
-	o.patched, o.transit = false, false
+	o.patched, o.transit, o.behind = false, false, false
 	if patch != nil {
 		t.patched++
-		o.patched, o.transit, o.service, o.path = true, patch.Transit, o.service.to(patch.Service), o.path.to(patch.Path)
+		o.patched, o.transit, o.behind = true, patch.Transit, patch.Behind
+		o.service, o.path = o.service.to(patch.Service), o.path.to(patch.Path)
 	}
 }
 
@@ -173,11 +173,28 @@ func (s *session) deliver(t *typeState, resp *response) {
 	}))
 }
 
+// pushAll sends Envoy what changed without a word from Consul: clusters before listeners
+// and routes, which may lead to them, but for clusters that are to go behind those.
+func (s *session) pushAll() {
+	for _, url := range pushOrder {
+		s.pushType(s.typed(url), false)
+	}
+	s.pushType(s.typed(typeCluster), true)
+}
+
+func (s *session) pushType(t *typeState, behind bool) {
+	s.push(t, behind)
+	for s.probe(t) {
+		s.push(t, behind)
+	}
+}
+
 // push sends Envoy the resources of a type whose form changed without a word from
-// Consul. Not before Envoy has asked for listeners: until then what it was given
-// first stays, because an Envoy that starts with one form of a cluster and is given the
-// other at once never finishes its initialization (1.40.0).
-func (s *session) push(t *typeState) {
+// Consul, and that are to go behind others, or not. Not before Envoy has asked for
+// listeners: until then what it was given first stays, because an Envoy that starts with
+// one form of a cluster and is given the other at once never finishes its initialization
+// (1.40.0).
+func (s *session) push(t *typeState, behind bool) {
 	if len(t.stale) == 0 || !s.live() || t.pushing != "" || !s.listening() {
 		return
 	}
@@ -190,10 +207,12 @@ func (s *session) push(t *typeState) {
 		}
 		res := o.consul.resource()
 		s.judge(t, k, &res, false)
-		if o = k.origin; o == nil || !k.has || o.final.form == nil && !isPatched(k.version.String()) {
-			continue // Consul's alone to send
-		}
-		if t.lacks(k, o.final.version) {
+		switch o = k.origin; {
+		case o == nil:
+		case o.behind != behind:
+			t.touch(k, why)
+		case !k.has || o.final.form == nil && !isPatched(k.version.String()): // Consul's alone to send
+		case t.lacks(k, o.final.version):
 			out.resources = append(out.resources, o.finally(k.name))
 		}
 	}

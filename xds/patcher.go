@@ -61,11 +61,11 @@ type Patcher interface {
 
 	// Subjects are what of all that a Patcher decides from concerns this listener or
 	// route configuration, of which raw is Consul's encoding. One without subjects is
-	// never patched, and not remembered. Every Patcher says the same.
+	// decided on once, and remembered only if it is patched. Every Patcher says the same.
 	Subjects(typeURL string, raw []byte) []string
 
-	// Other decides on a listener or a route configuration that has subjects; nil lets it
-	// pass byte for byte.
+	// Other decides on a listener or a route configuration; nil lets it pass byte for
+	// byte.
 	Other(typeURL string, raw []byte, proxy Proxy) *Patch
 }
 
@@ -108,6 +108,10 @@ type Patch struct {
 	// name that is its own. When Consul takes the cluster or that name away, it goes a
 	// moment later (half of Config.Linger), when those have been told as well.
 	Transit bool
+
+	// Behind says that the cluster is to go out behind the listeners and routes that
+	// change with it; one that ceases to be patched so goes out before them.
+	Behind bool
 
 	Service string // for people: the service it belongs to; empty if it is nobody's
 	Path    string // for people: gateway, direct

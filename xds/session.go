@@ -299,13 +299,7 @@ func (s *session) send(req *discoveryv3.DeltaDiscoveryRequest) {
 // as that may be done now. It ends every event.
 func (s *session) settle() {
 	s.release()
-	for _, url := range pushOrder {
-		t := s.typed(url)
-		s.push(t)
-		for s.probe(t) {
-			s.push(t)
-		}
-	}
+	s.pushAll()
 	s.pushEndpoints()
 	s.dropUnwatched()
 	s.askAnew()
