@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 
@@ -32,19 +31,18 @@ func (f *patchFlags) declare(flags *pflag.FlagSet) {
 	fallBack(flags, "lambda-dualstack", "AWS_USE_DUALSTACK_ENDPOINT")
 	flags.StringSliceVar(&f.allowARNs, "allow-arns", nil, "globs of the ARNs that may be invoked, by commas; * does not reach over a colon (default all)")
 	flags.StringSliceVar(&f.allowRoles, "allow-roles", nil, "globs of the roles that functions may have assumed, by commas (default none)")
-	choiceVar(flags, &f.mode, "patch-mode", "where the Lambda filter is put", "auto", "cluster", "listener")
+	choiceVar(flags, &f.mode, "patch-mode", "where the Lambda filter is put: into the cluster (Envoy 1.31 and later), or into the listener (1.30)",
+		string(patch.ModeAuto), string(patch.ModeCluster), string(patch.ModeListener))
 	choiceVar(flags, &f.direct, "direct", "when a sidecar invokes a function without a terminating gateway",
 		string(patch.DirectAuto), string(patch.DirectAutoFailover), string(patch.DirectNever))
 }
 
 // options reads and checks what the patch needs.
 func (f *patchFlags) options() (patch.Options, error) {
-	if f.mode == "listener" {
-		return patch.Options{}, errors.New("--patch-mode: listener is not built yet; auto and cluster put the filter into the cluster (Envoy 1.31 and later)")
-	}
 	options := patch.Options{
 		EndpointURL: f.endpointURL, FIPS: f.fips, DualStack: f.dualStack, Direct: patch.Direct(f.direct),
 		AllowARNs: f.allowARNs, AllowRoles: f.allowRoles,
+		Mode: patch.Mode(f.mode),
 	}
 	if f.caFile != "" {
 		pem, err := os.ReadFile(f.caFile)

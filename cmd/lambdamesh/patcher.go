@@ -52,7 +52,7 @@ func xdsPatch(p *patch.Patch) *xds.Patch {
 	}
 	return &xds.Patch{
 		Key: p.Key, Make: func() xds.Made { return xds.Made(p.Make()) },
-		Transit: p.Transit, Service: p.Service, Path: p.Path,
+		Transit: p.Transit, Behind: p.Behind, Service: p.Service, Path: p.Path,
 	}
 }
 

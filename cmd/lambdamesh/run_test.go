@@ -87,7 +87,6 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve --admin-token-file x", says: "go together"},
 		{args: "serve --admin-cert-file /nonexistent --admin-key-file x --admin-token-file x", says: "--admin-cert-file: open /nonexistent"},
 		{args: "serve --probe-addr 99", says: "not host:port"},
-		{args: "serve --patch-mode listener", says: "not built yet"},
 		{args: "serve --patch-mode both", says: "auto, cluster, listener"},
 		{args: "serve --direct sometimes", says: "auto, auto-failover, never"},
 		{args: "serve --log-level loud", says: "--log-level"},

@@ -27,7 +27,7 @@ func isMember(name string) bool { return strings.HasPrefix(name, memberPrefix) }
 
 // reportsMembers says that the proxy is, or may turn out to be, one that invokes functions by itself.
 func (p *Patcher) reportsMembers(proxy Proxy) bool {
-	return p.options.Direct != DirectNever && proxy.mayBeDirect() && proxy.clusterMode()
+	return p.options.Direct != DirectNever && proxy.mayBeDirect() && p.options.form(proxy.Version) != ""
 }
 
 // onMember reports a member that leads to a function which no gateway fronts.

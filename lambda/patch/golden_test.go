@@ -76,39 +76,58 @@ type routed struct {
 }
 
 // What becomes of listeners and route configurations: testdata/CASE's input.json and
-// routing.json.
+// routing.json; in listener mode routing-listener.json, with what its clusters have then.
 func TestGoldenRouting(t *testing.T) {
 	var files []string
 	for _, r := range recordings(t) {
-		file := filepath.Join("testdata", r.name, "routing.json")
-		files = append(files, file)
-		t.Run(r.name, func(t *testing.T) {
-			p := r.patcher(t, options(t))
-			all := map[string]routed{}
-			for _, o := range r.others {
-				shown := routed{Subjects: p.Subjects(o.typeURL, o.raw)}
-				if patch := p.Other(o.typeURL, o.raw, r.proxy); patch != nil {
-					var m proto.Message = &routev3.RouteConfiguration{}
-					if o.typeURL == TypeListener {
-						m = &listenerv3.Listener{}
+		for mode, name := range map[Mode]string{ModeAuto: "routing.json", ModeListener: "routing-listener.json"} {
+			file := filepath.Join("testdata", r.name, name)
+			files = append(files, file)
+			t.Run(r.name+" "+string(mode), func(t *testing.T) {
+				opts := options(t)
+				opts.Mode = mode
+				p := r.patcher(t, opts)
+				all := map[string]routed{}
+				for _, o := range r.others {
+					shown := routed{Subjects: p.Subjects(o.typeURL, o.raw)}
+					if patch := p.Other(o.typeURL, o.raw, r.proxy); patch != nil {
+						shown.Changed = decoded(t, o, patch.Make())
 					}
-					made := patch.Make()
-					if err := proto.Unmarshal(made.Encoded, m); err != nil || made.Reason != "" {
-						t.Fatalf("%s: %v %s", o.name, err, made.Reason)
-					}
-					var err error
-					if shown.Changed, err = golden.Message(m); err != nil {
-						t.Fatal(err)
+					all[o.name] = shown
+				}
+				if mode == ModeListener {
+					for _, name := range patched(r.verdicts(p), FormListener) {
+						made, err := golden.Message(r.verdicts(p)[name].Patch.Make().Cluster)
+						if err != nil {
+							t.Fatal(err)
+						}
+						all["cluster "+name] = routed{Changed: made}
 					}
 				}
-				all[o.name] = shown
-			}
-			b, err := golden.JSON(all)
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden.Equal(t, file, b)
-		})
+				b, err := golden.JSON(all)
+				if err != nil {
+					t.Fatal(err)
+				}
+				golden.Equal(t, file, b)
+			})
+		}
 	}
 	golden.Only(t, filepath.Join("testdata", "*", "routing*"), files...)
+}
+
+// decoded is what became of a listener or a route configuration, for a file.
+func decoded(t *testing.T, o other, made Made) json.RawMessage {
+	t.Helper()
+	var m proto.Message = &routev3.RouteConfiguration{}
+	if o.typeURL == TypeListener {
+		m = &listenerv3.Listener{}
+	}
+	if err := proto.Unmarshal(made.Encoded, m); err != nil || made.Reason != "" {
+		t.Fatalf("%s: %v %s", o.name, err, made.Reason)
+	}
+	b, err := golden.Message(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

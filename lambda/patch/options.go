@@ -30,6 +30,16 @@ const (
 	DirectNever        Direct = "never"
 )
 
+// Mode says where the Lambda filter is put.
+type Mode string
+
+// The values of Mode. In a cluster it needs Envoy 1.31, in a listener 1.30.
+const (
+	ModeAuto     Mode = "auto" // in the cluster if Envoy can
+	ModeCluster  Mode = "cluster"
+	ModeListener Mode = "listener"
+)
+
 // Options say where and how functions are invoked. The zero value invokes by
 // AWS's own endpoints, verified by Amazon's roots, directly where that is right.
 type Options struct {
@@ -46,6 +56,7 @@ type Options struct {
 	DualStack bool // AWS's endpoints with IPv4 and IPv6
 
 	Direct Direct // empty for DirectAuto
+	Mode   Mode   // empty for ModeAuto
 
 	// AllowARNs bound which functions may be invoked; none: all. AllowRoles bound which
 	// roles may be assumed; none: none. Whoever may write a service's entry chooses both,
@@ -82,6 +93,11 @@ func (o Options) Validate() error {
 	case "", DirectAuto, DirectAutoFailover, DirectNever:
 	default:
 		errs = append(errs, fmt.Errorf("direct is %q: neither %s, %s nor %s", o.Direct, DirectAuto, DirectAutoFailover, DirectNever))
+	}
+	switch o.Mode {
+	case "", ModeAuto, ModeCluster, ModeListener:
+	default:
+		errs = append(errs, fmt.Errorf("mode is %q: neither %s, %s nor %s", o.Mode, ModeAuto, ModeCluster, ModeListener))
 	}
 	return errors.Join(errs...)
 }

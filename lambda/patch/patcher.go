@@ -84,7 +84,7 @@ func (p *Patcher) Candidate(name string, proxy Proxy) bool {
 	if isMember(name) {
 		return p.reportsMembers(proxy)
 	}
-	if proxy.Kind == kindMeshGateway || !proxy.clusterMode() {
+	if proxy.Kind == kindMeshGateway || p.options.form(proxy.Version) == "" {
 		return false
 	}
 	at, ok := parseSNI(name)
@@ -113,7 +113,7 @@ func (p *Patcher) Cluster(name string, raw []byte, proxy Proxy, endpoints func(n
 		return Verdict{}
 	}
 	if isService && !proxy.gateway() && p.table.Lookup(at.service) == nil {
-		return Verdict{Keep: p.options.Direct != DirectNever && proxy.clusterMode()} // most clusters: be quick
+		return Verdict{Keep: p.options.Direct != DirectNever && p.options.form(proxy.Version) != ""} // most clusters: be quick
 	}
 	shape, ok := readShape(raw)
 	switch {
@@ -144,8 +144,8 @@ func (p *Patcher) onGateway(name string, at sni, isService bool, raw []byte, pro
 		reason = "it is switched off in its Meta"
 	case service.State != lambda.StateOK:
 		reason = fmt.Sprintf("its state is %s: %s", service.State, strings.Join(service.Errors, "; "))
-	case !proxy.clusterMode():
-		reason = "this Envoy cannot invoke functions: 1.31 or later is needed"
+	case p.options.form(proxy.Version) == "":
+		reason = p.options.tooOld()
 	default:
 		made.Transit = true
 		p.invoke(made, name, service.Function, raw, proxy)
@@ -158,7 +158,7 @@ func (p *Patcher) onGateway(name string, at sni, isService bool, raw []byte, pro
 // onDirect decides on an EDS cluster with a client certificate. An Envoy that
 // cannot invoke keeps Consul's cluster, which it accepts.
 func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy Proxy, endpoints func(string) Endpoints) Verdict {
-	if p.options.Direct == DirectNever || !proxy.clusterMode() {
+	if p.options.Direct == DirectNever || p.options.form(proxy.Version) == "" {
 		return Verdict{}
 	}
 	verdict := Verdict{Keep: true}
@@ -218,17 +218,25 @@ func (p *Patcher) invoke(patch *Patch, name string, f lambda.Function, raw []byt
 	if err == nil && !ok {
 		err = fmt.Errorf("no endpoint is known in %s", f.ARN.Region)
 	}
+	form := p.options.form(proxy.Version)
+	if err == nil && form == FormListener {
+		err = inListener(f)
+	}
 	if err != nil {
 		patch.empty(name, kept, notInvocable(err))
 		return
 	}
-	patch.Key = Key{name: name, kept: string(kept), function: f, to: to.key(), version: proxy.Version}
+	patch.Key = Key{name: name, kept: string(kept), function: f, to: to.key(), version: proxy.Version, form: form}
+	patch.Behind = form == FormListener
 	patch.Make = func() Made {
 		cluster, err := invocation(name, kept, f, to, proxy.Version)
+		if err == nil && form == FormListener {
+			err = leaveToListener(cluster)
+		}
 		if err != nil {
 			return Made{Cluster: withoutEndpoints(name, kept), Reason: notInvocable(err)}
 		}
-		return Made{Cluster: cluster, Form: FormCluster}
+		return Made{Cluster: cluster, Form: form}
 	}
 }
 

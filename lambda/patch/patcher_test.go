@@ -112,14 +112,14 @@ func TestEndpointsName(t *testing.T) {
 }
 
 func TestOldEnvoy(t *testing.T) {
-	old := Version{Major: 1, Minor: 30, Patch: 11}
+	old := Version{Major: 1, Minor: 29, Patch: 11}
 	r := recordingOf(t, "terminating-gateway")
 	r.proxy.Version = old
 	for name, v := range r.verdicts(r.patcher(t, options(t))) {
 		if v.Patch != nil && v.Patch.Make().Form != "" {
 			t.Errorf("%s invokes", name)
 		}
-		if strings.HasPrefix(name, "hello.") && !strings.Contains(v.Patch.Make().Reason, "1.31") {
+		if strings.HasPrefix(name, "hello.") && !strings.Contains(v.Patch.Make().Reason, "1.30") {
 			t.Errorf("%s: reason %q", name, v.Patch.Make().Reason)
 		}
 	}
@@ -201,7 +201,7 @@ func TestCandidate(t *testing.T) {
 		{"v1.hello" + domain, kindTerminatingGateway, current, true},
 		{"plain" + domain, kindTerminatingGateway, current, false},
 		{"mistaken" + domain, kindTerminatingGateway, current, false},
-		{"hello" + domain, kindTerminatingGateway, Version{1, 30, 0}, false},
+		{"hello" + domain, kindTerminatingGateway, Version{1, 29, 0}, false},
 		{"hello" + domain, kindSidecar, current, false}, // fronted
 		{"solo" + domain, kindSidecar, current, true},
 		{"0a1b~solo" + domain, kindAPIGateway, current, true},
@@ -210,7 +210,7 @@ func TestCandidate(t *testing.T) {
 		{"hello" + domain, "", current, true},
 		{"solo.default.dc2.internal.x.consul", kindSidecar, current, false},
 		{"failover-target~0~solo" + domain, kindSidecar, current, true}, // to be reported on
-		{"failover-target~0~solo" + domain, kindSidecar, Version{1, 30, 0}, false},
+		{"failover-target~0~solo" + domain, kindSidecar, Version{1, 29, 0}, false},
 		{"failover-target~0~solo" + domain, kindTerminatingGateway, current, false},
 		{"local_app", kindSidecar, current, false},
 	}

@@ -28,9 +28,28 @@ func (v Version) atLeast(major, minor uint32) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor
 }
 
-// clusterMode says that the filters run inside a cluster. The filter as an
-// upstream filter came between Envoy 1.30 and 1.31 (envoyproxy/envoy#32146).
-func (p Proxy) clusterMode() bool { return p.Version.atLeast(1, 31) }
+// form is how an Envoy of this version invokes functions: FormCluster, FormListener, or
+// empty if it cannot. The filter as an upstream filter came between Envoy 1.30 and 1.31
+// (envoyproxy/envoy#32146), host_rewrite, without which Host is not the endpoint's, in
+// 1.30.
+func (o Options) form(v Version) string {
+	switch {
+	case o.Mode != ModeListener && v.atLeast(1, 31):
+		return FormCluster
+	case o.Mode != ModeCluster && v.atLeast(1, 30):
+		return FormListener
+	}
+	return ""
+}
+
+// tooOld is why an Envoy cannot invoke functions.
+func (o Options) tooOld() string {
+	needed := "1.30"
+	if o.Mode == ModeCluster {
+		needed = "1.31"
+	}
+	return "this Envoy cannot invoke functions: " + needed + " or later is needed"
+}
 
 // gateway says that a DNS cluster with an empty address may be changed. It is
 // safe where the kind is unknown, since no Envoy accepts such a cluster.

@@ -32,7 +32,8 @@ var (
 	pathRoutes        = []protowire.Number{2, 3}     // RouteConfiguration: virtual_hosts, routes
 	pathFilters       = []protowire.Number{3, 3, 4}  // Listener: filter_chains, filters, typed_config
 	pathDefaultFilter = []protowire.Number{25, 3, 4} // Listener: default_filter_chain, as before
-	pathRouteConfig   = []protowire.Number{2, 4}     // Any of an HttpConnectionManager: value, route_config
+	pathManager       = []protowire.Number{2}        // Any: value
+	pathRouteConfig   = []protowire.Number{4}        // HttpConnectionManager: route_config
 )
 
 // Subjects are the services that the routes of a listener or a route configuration lead
@@ -61,7 +62,17 @@ func (p *Patcher) Other(typeURL string, raw []byte, proxy Proxy) *Patch {
 	if proxy.Kind == kindMeshGateway {
 		return nil
 	}
-	changed := eachRoute(typeURL, raw, func(route []byte) []byte { return p.route(route, proxy) })
+	listenerMode := p.options.form(proxy.Version) == FormListener
+	changed := eachRoute(typeURL, raw, func(route []byte) []byte {
+		route = p.route(route, proxy)
+		if listenerMode {
+			route = p.invoking(route, proxy)
+		}
+		return route
+	})
+	if listenerMode && typeURL == TypeListener && (isOutbound(raw) || proxy.Kind == kindTerminatingGateway) {
+		changed = eachManager(changed, func(manager []byte) []byte { return withFilters(manager, proxy.Version) })
+	}
 	if same(changed, raw) {
 		return nil
 	}
@@ -82,7 +93,10 @@ func (p *Patcher) ListenerCandidate(name string, proxy Proxy) bool {
 	if len(p.targets) == 0 || strings.HasPrefix(name, "public_listener:") { // a sidecar's inbound one
 		return false
 	}
-	return proxy.Kind != kindMeshGateway && proxy.Kind != kindTerminatingGateway
+	if proxy.Kind == kindTerminatingGateway {
+		return p.options.form(proxy.Version) == FormListener
+	}
+	return proxy.Kind != kindMeshGateway
 }
 
 // eachRoute is an encoded listener or route configuration in which f has changed the
@@ -100,15 +114,20 @@ func eachConfig(typeURL string, raw []byte, f func(config []byte) []byte) []byte
 		if !isOutbound(raw) {
 			return raw
 		}
-		filter := func(config []byte) []byte {
-			if !isHCM(config) {
-				return config
-			}
-			return rewrite(config, f, pathRouteConfig...)
-		}
-		return rewrite(rewrite(raw, filter, pathFilters...), filter, pathDefaultFilter...)
+		return eachManager(raw, func(manager []byte) []byte { return rewrite(manager, f, pathRouteConfig...) })
 	}
 	return raw
+}
+
+// eachManager is an encoded listener in which f has changed the HttpConnectionManagers.
+func eachManager(listener []byte, f func(manager []byte) []byte) []byte {
+	filter := func(config []byte) []byte {
+		if !isHCM(config) {
+			return config
+		}
+		return rewrite(config, f, pathManager...)
+	}
+	return rewrite(rewrite(listener, filter, pathFilters...), filter, pathDefaultFilter...)
 }
 
 func isOutbound(listener []byte) (found bool) {

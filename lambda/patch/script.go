@@ -38,7 +38,7 @@ var (
 // 90 kB for each worker and one more (1.40.0, 1,000 clusters, 1 and 3 workers); a
 // cluster without costs 100 kB altogether.
 func script(f lambda.Function, v Version) string {
-	if !v.atLeast(1, 36) {
+	if !v.scripts() {
 		return ""
 	}
 	var code strings.Builder
@@ -50,6 +50,8 @@ func script(f lambda.Function, v Version) string {
 	}
 	return code.String()
 }
+
+func (v Version) scripts() bool { return v.atLeast(1, 36) }
 
 func luaConfig(code string) *luav3.Lua {
 	return &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: code}}}

@@ -46,9 +46,10 @@ type Unpatched struct{ Service, Reason string }
 
 // The forms and paths of a Patch.
 const (
-	FormCluster = "cluster"
-	PathGateway = "gateway"
-	PathDirect  = "direct"
+	FormCluster  = "cluster"  // the Lambda filter is in the cluster
+	FormListener = "listener" // it is in the listener
+	PathGateway  = "gateway"
+	PathDirect   = "direct"
 )
 
 // Patch is a resource in place of Consul's, of the same type and name.
@@ -62,6 +63,10 @@ type Patch struct {
 
 	// Transit says that calls of other proxies pass through it: on a gateway.
 	Transit bool
+
+	// Behind says that listeners and routes that change with it go out first: in listener
+	// mode, where a cluster that is an invocation must find the filter ready.
+	Behind bool
 
 	Service string // for people: the service it belongs to; empty if it is nobody's
 	Path    string // for people: PathGateway or PathDirect
@@ -77,7 +82,8 @@ type Key struct {
 	reason   string          // why it is one without endpoints
 	function lambda.Function // else: what it invokes,
 	to       targetKey       // where,
-	version  Version         // and for which Envoy
+	version  Version         // for which Envoy,
+	form     string          // and how
 }
 
 // Made is what a Patch made: a cluster, or else.
@@ -85,6 +91,6 @@ type Made struct {
 	Cluster *clusterv3.Cluster // shares messages with other clusters: not to be changed
 	Encoded []byte             // a listener or a route configuration; nil for a cluster
 
-	Form   string // for people: FormCluster, or empty for a cluster without endpoints
+	Form   string // for people: FormCluster, FormListener, or empty for a cluster without endpoints
 	Reason string // for people: why it is a cluster without endpoints
 }
