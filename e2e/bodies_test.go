@@ -20,7 +20,7 @@ func TestBodies(t *testing.T) {
 		s.byHand(path, meta(arn))
 		s.byHand(path+"-bare", meta(echo, "payload-passthrough", "true"))
 	}
-	s.allow("web", "fronted", "fronted-bare")
+	s.allow("web", "fronted", "fronted-bare", "near", "near-bare")
 	s.gateway("gateway", "fronted", "fronted-bare")
 	web := s.sidecar("web", "fronted", "near", "fronted-bare", "near-bare")
 	text := func(size int) string { return `"` + strings.Repeat("a", size-2) + `"` }

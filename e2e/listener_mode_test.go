@@ -45,7 +45,7 @@ func (s *story) inListeners(version string) {
 			{Destination: &api.ServiceRouteDestination{Service: "app"}},
 		}},
 	))
-	s.allow("web", "fronted", "fronted-echo", "fronted-tell", "app", "split", "routed")
+	s.allow("web", "fronted", "fronted-echo", "fronted-tell", "near", "near-echo", "near-tell", "app", "split", "routed")
 	options := testmesh.ProxyOptions{EnvoyVersion: version}
 	gateway, err := s.AddTerminatingGateway(s.ctx, "gateway", []string{"fronted", "fronted-echo", "fronted-tell"}, options)
 	s.must(err)

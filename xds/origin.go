@@ -174,7 +174,9 @@ func (s *session) deliver(t *typeState, resp *response) {
 }
 
 // pushAll sends Envoy what changed without a word from Consul: clusters before listeners
-// and routes, which may lead to them, but for clusters that are to go behind those.
+// and routes, which may lead to them, but for clusters that are to go behind those. If
+// there are both kinds all go first: Envoy may not answer one push as long as it warms a
+// cluster of the other.
 func (s *session) pushAll() {
 	for _, url := range pushOrder {
 		s.pushType(s.typed(url), false)
@@ -190,7 +192,7 @@ func (s *session) pushType(t *typeState, behind bool) {
 }
 
 // push sends Envoy the resources of a type whose form changed without a word from
-// Consul, and that are to go behind others, or not. Not before Envoy has asked for
+// Consul, but not those that are to go behind others, unless that is now. Not before Envoy has asked for
 // listeners: until then what it was given first stays, because an Envoy that starts with
 // one form of a cluster and is given the other at once never finishes its initialization
 // (1.40.0).
@@ -200,6 +202,7 @@ func (s *session) push(t *typeState, behind bool) {
 	}
 	why := t.why
 	out := &response{typeURL: t.url}
+	var later []*known
 	for _, k := range t.takeStale() {
 		o := k.origin
 		if o == nil {
@@ -209,11 +212,19 @@ func (s *session) push(t *typeState, behind bool) {
 		s.judge(t, k, &res, false)
 		switch o = k.origin; {
 		case o == nil:
-		case o.behind != behind:
-			t.touch(k, why)
 		case !k.has || o.final.form == nil && !isPatched(k.version.String()): // Consul's alone to send
-		case t.lacks(k, o.final.version):
+		case !t.lacks(k, o.final.version):
+		case o.behind && !behind:
+			later = append(later, k)
+		default:
 			out.resources = append(out.resources, o.finally(k.name))
+		}
+	}
+	for _, k := range later {
+		if len(out.resources) > 0 {
+			out.resources = append(out.resources, k.origin.finally(k.name))
+		} else {
+			t.touch(k, why)
 		}
 	}
 	s.watch()
