@@ -77,10 +77,10 @@ func (s *session) release() {
 // what Envoy has, and it serves calls.
 func (s *session) lingers(k *known) bool {
 	o := k.origin
-	if o.taken.form != nil && k.version == o.taken.version {
-		o.final = o.taken // and not what has come to be wanted since
+	if taken := o.now().taken; taken.form != nil && k.version == taken.version {
+		o.setFinal(taken) // and not what has come to be wanted since
 	}
-	if !k.has || k.version != o.final.version || o.final.form == nil {
+	if f := o.final(); !k.has || k.version != f.version || f.form == nil {
 		delete(s.lingering, k)
 		return false
 	}

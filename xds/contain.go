@@ -27,7 +27,7 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 		case !r.ours():
 		case names(text, r.name.String()):
 			named = append(named, r)
-		case o != nil && o.standsIn && o.final.version == r.version:
+		case o != nil && o.now().standsIn && o.final().version == r.version:
 			standIns = append(standIns, r) // the last to be suspected
 		default:
 			unnamed = append(unnamed, r)
@@ -49,10 +49,11 @@ func (s *session) contain(p *pendingAnswer, text string) bool {
 		}
 		t.rejected[r.name.String()] = rejection{version: r.version, text: safeText(text)}
 		if o := r.origin; o != nil {
-			if o.quarantine == nil {
-				o.quarantine = map[string]bool{}
+			p := o.place()
+			if p.quarantine == nil {
+				p.quarantine = map[string]bool{}
 			}
-			o.quarantine[patchHash(r.version.String())] = true
+			p.quarantine[patchHash(r.version.String())] = true
 		}
 	}
 	if p.upstream == "" || p.generation != s.generation || !s.attached {
@@ -93,7 +94,7 @@ func (s *session) probe(t *typeState) bool {
 	k := slices.MinFunc(slices.Collect(maps.Keys(t.suspects)), byName)
 	delete(t.suspects, k)
 	if k.origin != nil {
-		k.origin.quarantine = nil
+		k.origin.place().quarantine = nil
 		delete(t.rejected, k.name.String())
 		t.touch(k, causeContain)
 	}
@@ -142,19 +143,19 @@ func (s *session) askChildren(parents *response) {
 // endpoints.
 func (s *session) standIn(t *typeState, k *known) {
 	o := k.origin
-	o.standsIn = true
+	p := o.place()
+	p.standsIn = true
+	o.setFinal(final{})
 	if t.url != typeCluster {
-		o.final = final{version: o.version}
 		return
 	}
-	if o.taken.form != nil && !o.quarantine[o.taken.form.hash] {
-		o.final = o.taken
+	if p.taken.form != nil && !p.quarantine[p.taken.form.hash] {
+		o.setFinal(p.taken)
 		return
 	}
-	o.final = final{version: o.version}
 	if res := o.consul.resource(); !isEDS(res.body) {
-		if empty := withoutEndpoints(k.name.String()); empty != nil && !o.quarantine[empty.hash] {
-			o.final = o.in(empty)
+		if empty := withoutEndpoints(k.name.String()); empty != nil && !p.quarantine[empty.hash] {
+			o.setFinal(o.in(empty))
 		}
 	}
 }

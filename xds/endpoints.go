@@ -176,7 +176,7 @@ func (t *typeState) owed(h *heldEndpoints, k *known) bool {
 
 // needed reports whether a cluster uses the endpoints.
 func (h *heldEndpoints) needed() bool {
-	return slices.ContainsFunc(h.watchers, func(k *known) bool { return k.origin.final.form == nil })
+	return slices.ContainsFunc(h.watchers, func(k *known) bool { return k.origin.final().form == nil })
 }
 
 // dropUnwatched gives up endpoints that no cluster depends on any more. Consul

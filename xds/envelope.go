@@ -23,6 +23,11 @@ type request struct {
 	rest        []byte         // every other field, tag and value
 }
 
+// acknowledges reports whether the request does nothing else.
+func (r *request) acknowledges() bool {
+	return r.nonce != "" && r.refusal == nil && len(r.subscribe) == 0 && len(r.unsubscribe) == 0
+}
+
 // versionOf is a resource that Envoy has, and its version.
 type versionOf struct{ name, version string }
 

@@ -409,7 +409,7 @@ func (w *world) check() {
 	for _, url := range pushOrder {
 		patched := 0
 		for _, k := range w.session.typed(url).known {
-			if k.origin != nil && k.origin.patched {
+			if k.origin != nil && k.origin.now().patched {
 				patched++
 			}
 			if url == typeRoute && k.origin != nil && !k.wanted {
@@ -453,7 +453,7 @@ func (w *world) other(url string, res resource) string {
 
 func (s *session) quarantined(url, name string) bool {
 	k := s.typed(url).known[name]
-	return k != nil && k.origin != nil && len(k.origin.quarantine) > 0
+	return k != nil && k.origin != nil && len(k.origin.now().quarantine) > 0
 }
 
 func same(t *rapid.T, what string, got, want map[string]string) {

@@ -151,8 +151,8 @@ func (s *session) taken(t *typeState, r *sentResource) {
 	if t.rejected[r.name.String()].version == version {
 		delete(t.rejected, r.name.String())
 	}
-	if o := r.origin; o != nil && r.ours() && o.final.version == version {
-		o.taken = o.final
+	if o := r.origin; o != nil && r.ours() && o.final().version == version {
+		o.place().taken = o.final()
 	}
 }
 

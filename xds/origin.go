@@ -8,33 +8,76 @@ type origin struct {
 	consul  kept
 	version word // of Consul's form
 
-	final final // what Envoy is to have
+	// subjects are what of the Table it depends on; see Patcher.Subjects. A cluster has
+	// one, by its name: known.subject.
+	subjects []word
+
+	// Of clusters alone.
+	watch     word       // the endpoints resource it depends on; empty: none
+	unpatched *Unpatched // what Verdict.Unpatched said
+
+	// ours is nil as long as nothing but Consul's form has stood here, as with most of
+	// the thousands that an Envoy may have.
+	ours *ours
+}
+
+// ours is what stands in the place of an origin, or stood there.
+type ours struct {
+	form  *form // what Envoy is to have; nil: Consul's own
+	named word  // the version of form
 	taken final // the last form of ours that Envoy took; its form is nil for none
 
 	patched  bool // a patch stands in its place now; else Consul's form
-	standsIn bool // final stands in for a form in quarantine, or that the Patcher failed to make
+	standsIn bool // form stands in for one in quarantine, or that the Patcher failed to make
 
 	service, path word // of its Patch
 
 	// quarantine are the forms of ours that Envoy refused, by hash.
 	quarantine map[string]bool
 
-	// subjects are what of the Table it depends on; see Patcher.Subjects. A cluster has
-	// one, by its name: known.subject.
-	subjects []word
-
 	// Of clusters alone.
-	watch   word // the endpoints resource it depends on; empty: none
 	transit bool // see Patch.Transit
 	behind  bool // see Patch.Behind
-
-	unpatched *Unpatched // what Verdict.Unpatched said
 }
 
 // final is the form in which Envoy is to have a resource.
 type final struct {
 	version word
 	form    *form // nil: Consul's own
+}
+
+// now is what stands in the origin's place, to be read.
+func (o *origin) now() ours {
+	if o.ours == nil {
+		return ours{}
+	}
+	return *o.ours
+}
+
+// place is what stands in the origin's place, to be changed.
+func (o *origin) place() *ours {
+	if o.ours == nil {
+		o.ours = &ours{}
+	}
+	return o.ours
+}
+
+// final is what Envoy is to have.
+func (o *origin) final() final {
+	if now := o.now(); now.form != nil {
+		return final{now.named, now.form}
+	}
+	return final{version: o.version}
+}
+
+// setFinal puts a form in the origin's place; nil for Consul's own.
+func (o *origin) setFinal(f final) {
+	if f.form == nil {
+		f.version = word{}
+	}
+	if o.ours != nil || f.form != nil {
+		o.place().form, o.ours.named = f.form, f.version
+	}
 }
 
 // in is a form of ours, with the version that it has in this resource's place.
@@ -44,10 +87,11 @@ func (o *origin) in(made *form) final {
 
 // finally is the resource in its final form.
 func (o *origin) finally(name word) resource {
-	if o.final.form == nil {
+	f := o.final()
+	if f.form == nil {
 		return o.consul.resource()
 	}
-	return newResource(name.String(), o.final.version.String(), o.final.form.body)
+	return newResource(name.String(), f.version.String(), f.form.body)
 }
 
 // onOther takes listeners or route configurations of Consul's.
@@ -82,7 +126,7 @@ func (s *session) onOther(t *typeState, resp *response) {
 func (s *session) judge(t *typeState, k *known, res *resource, news bool) {
 	verdict, made, ok := s.ask(t, k, res)
 	o := k.origin
-	if ok && verdict == (Verdict{}) && (o == nil || !o.patched) {
+	if ok && verdict == (Verdict{}) && (o == nil || !o.now().patched) {
 		s.drop(t, k)
 		return
 	}
@@ -103,7 +147,7 @@ func (s *session) judge(t *typeState, k *known, res *resource, news bool) {
 	}
 	if !verdict.Linger {
 		delete(s.lingering, k)
-	} else if o.patched && s.lingers(k) {
+	} else if o.now().patched && s.lingers(k) {
 		return
 	}
 	s.set(t, k, verdict.Patch, made)
@@ -127,17 +171,18 @@ func (s *session) drop(t *typeState, k *known) {
 func (s *session) set(t *typeState, k *known, patch *Patch, made *form) {
 	o := k.origin
 	t.setPatch(o, patch)
-	o.standsIn = false
-	o.final = final{version: o.version}
+	o.setFinal(final{})
 	if patch != nil {
-		o.final = o.in(made)
-		if o.quarantine[made.hash] {
+		o.setFinal(o.in(made))
+		if o.now().quarantine[made.hash] {
 			s.standIn(t, k)
 			return
 		}
 	}
-	// A form that is another now ends the quarantine.
-	o.quarantine = nil
+	if o.ours != nil {
+		// A form that is another now ends the quarantine.
+		o.ours.standsIn, o.ours.quarantine = false, nil
+	}
 	if r, ok := t.rejected[k.name.String()]; ok && r.ours() {
 		delete(t.rejected, k.name.String())
 	}
@@ -146,14 +191,15 @@ func (s *session) set(t *typeState, k *known, patch *Patch, made *form) {
 // setPatch notes which patch stands in a resource's place; nil for none. Of it only
 // what is needed later is kept.
 func (t *typeState) setPatch(o *origin, patch *Patch) {
-	if o.patched {
+	if o.ours != nil && o.ours.patched {
 		t.patched--
+		o.ours.patched, o.ours.transit, o.ours.behind = false, false, false
 	}
-	o.patched, o.transit, o.behind = false, false, false
 	if patch != nil {
 		t.patched++
-		o.patched, o.transit, o.behind = true, patch.Transit, patch.Behind
-		o.service, o.path = o.service.to(patch.Service), o.path.to(patch.Path)
+		p := o.place()
+		p.patched, p.transit, p.behind = true, patch.Transit, patch.Behind
+		p.service, p.path = p.service.to(patch.Service), p.path.to(patch.Path)
 	}
 }
 
@@ -165,7 +211,7 @@ func (s *session) deliver(t *typeState, resp *response) {
 		if k == nil {
 			k = s.know(t, res.name)
 		}
-		if o := k.origin; o != nil && o.final.version != o.version {
+		if o := k.origin; o != nil && o.final().form != nil {
 			*res = o.finally(k.name)
 		}
 		res.known = k
@@ -192,10 +238,10 @@ func (s *session) pushType(t *typeState, behind bool) {
 }
 
 // push sends Envoy the resources of a type whose form changed without a word from
-// Consul, but not those that are to go behind others, unless that is now. Not before Envoy has asked for
-// listeners: until then what it was given first stays, because an Envoy that starts with
-// one form of a cluster and is given the other at once never finishes its initialization
-// (1.40.0).
+// Consul; those that are to go behind others only if that is now. Not before Envoy has
+// asked for listeners: until then what it was given first stays, because an Envoy that
+// starts with one form of a cluster and is given the other at once never finishes its
+// initialization (1.40.0).
 func (s *session) push(t *typeState, behind bool) {
 	if len(t.stale) == 0 || !s.live() || t.pushing != "" || !s.listening() {
 		return
@@ -212,9 +258,9 @@ func (s *session) push(t *typeState, behind bool) {
 		s.judge(t, k, &res, false)
 		switch o = k.origin; {
 		case o == nil:
-		case !k.has || o.final.form == nil && !isPatched(k.version.String()): // Consul's alone to send
-		case !t.lacks(k, o.final.version):
-		case o.behind && !behind:
+		case !k.has || o.final().form == nil && !isPatched(k.version.String()): // Consul's alone to send
+		case !t.lacks(k, o.final().version):
+		case o.now().behind && !behind:
 			later = append(later, k)
 		default:
 			out.resources = append(out.resources, o.finally(k.name))

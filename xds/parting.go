@@ -29,7 +29,7 @@ func (s *session) parts(resp *response) bool {
 
 func (s *session) transits(cluster string) bool {
 	k := s.typed(typeCluster).known[cluster]
-	return k != nil && k.origin != nil && k.origin.transit
+	return k != nil && k.origin != nil && k.origin.now().transit
 }
 
 // leaves reports whether a listener no longer has a server name that leads to a

@@ -96,7 +96,7 @@ func (s *Server) leaveAfter() time.Duration {
 // handle serves one Envoy. A bug that panics ends that Envoy's stream, not the
 // process: Envoy keeps what it has and connects again.
 func (s *Server) handle(_ any, down grpc.ServerStream) (err error) {
-	st := &stream{server: s, down: down, log: s.cfg.Log}
+	st := &stream{server: s, down: down, log: s.cfg.Log, ended: make(chan error, 1)}
 	defer func() {
 		if p := recover(); p != nil {
 			err = st.panicked(p)

@@ -45,14 +45,15 @@ func (s *session) state() ProxyState {
 		if k.origin != nil && k.origin.unpatched != nil {
 			state.Unpatched = append(state.Unpatched, UnpatchedState{name, *k.origin.unpatched})
 		}
-		if k.origin == nil || !k.origin.patched {
+		if k.origin == nil || !k.origin.now().patched {
 			continue
 		}
-		p := PatchedState{Cluster: name, Service: k.origin.service.String(), Path: k.origin.path.String()}
-		if made := k.origin.final.form; made != nil {
+		now := k.origin.now()
+		p := PatchedState{Cluster: name, Service: now.service.String(), Path: now.path.String()}
+		if made := now.form; made != nil {
 			p.Form, p.Reason = made.kind, made.reason
 		}
-		if k.origin.standsIn {
+		if now.standsIn {
 			p.Reason = "envoy refused its form, another stands in"
 		}
 		state.Patched = append(state.Patched, p)

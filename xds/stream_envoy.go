@@ -20,17 +20,26 @@ func (s *stream) readEnvoy() {
 			s.over(err)
 			return
 		}
-		var upstream *attachment
-		s.event(func() {
-			s.noteRefusal(req)
-			s.session.onRequest(req)
-			upstream = s.upstream
-		})
-		if upstream != nil {
-			upstream.transmit()
+		if req.acknowledges() {
+			s.request(req) // most do, and it takes little
+		} else {
+			s.apart(func() { s.request(req) })
 		}
-		s.flush()
 	}
+}
+
+// request takes a request of Envoy's.
+func (s *stream) request(req *request) {
+	var upstream *attachment
+	s.event(func() {
+		s.noteRefusal(req)
+		s.session.onRequest(req)
+		upstream = s.upstream
+	})
+	if upstream != nil {
+		upstream.transmit()
+	}
+	s.flush()
 }
 
 // next reads a request of Envoy's.
