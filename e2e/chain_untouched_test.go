@@ -27,7 +27,8 @@ import (
 )
 
 // untouched: what a gateway and a sidecar are told is what Consul itself tells who has
-// the same token, byte for byte and version for version, but for the clusters of functions.
+// the same token, byte for byte and version for version, but for the clusters of functions
+// and the routes that lead to them.
 func (s *topologies) untouched(t *testing.T) {
 	s.answers(s.web, "app", testmesh.Request{}, http.StatusOK)
 	external := s.listenAsExternal()
@@ -36,17 +37,26 @@ func (s *topologies) untouched(t *testing.T) {
 	}
 	for _, proxy := range []struct {
 		id, token string
-		changed   []string // services, whose clusters are other ones
+		changed   []string // what is another, by shortName
 		ordinary  []string // parts of names that must be among what is the same
 	}{
-		{s.web.ProxyID, s.web.Token.SecretID, []string{"near"}, []string{
+		{s.web.ProxyID, s.web.Token.SecretID, []string{
+			"Cluster near", "Listener hello", "Listener hello-blue", "Listener hello-green", "Listener ledger", "Listener near", "Listener vault",
+			"RouteConfiguration canary", "RouteConfiguration first", "RouteConfiguration goodbye", "RouteConfiguration halves",
+			"RouteConfiguration mixed", "RouteConfiguration old-hello", "RouteConfiguration shop",
+		}, []string{
 			recorder.ClusterType + " app.default.", recorder.EndpointType + " app.default.", recorder.ListenerType + " app:",
 			recorder.ClusterType + " external.default.", recorder.ClusterType + " local_app",
-			recorder.ListenerType + " public_listener:", recorder.ListenerType + " near:", recorder.RouteType + " mixed",
+			recorder.ListenerType + " public_listener:", recorder.ListenerType + " external:",
 		}},
-		{s.gateway.Name, s.gateway.Token.SecretID, []string{"first", "goodbye", "hello", "hello-blue", "hello-green", "ledger", "stable.goodbye", "vault"}, []string{
+		{s.gateway.Name, s.gateway.Token.SecretID, []string{
+			"Cluster first", "Cluster goodbye", "Cluster hello", "Cluster hello-blue", "Cluster hello-green", "Cluster ledger",
+			"Cluster stable.goodbye", "Cluster vault",
+			"RouteConfiguration first", "RouteConfiguration goodbye", "RouteConfiguration hello", "RouteConfiguration hello-blue",
+			"RouteConfiguration hello-green", "RouteConfiguration ledger", "RouteConfiguration stable.goodbye", "RouteConfiguration vault",
+		}, []string{
 			recorder.ClusterType + " external.default.", recorder.EndpointType + " external.default.", recorder.RouteType + " external.default.",
-			recorder.RouteType + " hello.default.", recorder.ListenerType + " default:",
+			recorder.ListenerType + " default:",
 		}},
 	} {
 		fromConsul, fromUs := s.listen(s.Consul.GRPCAddr(), proxy.id, proxy.token), s.listen(s.Lambdamesh.XDSAddr(), proxy.id, proxy.token)
@@ -56,9 +66,7 @@ func (s *topologies) untouched(t *testing.T) {
 			for name, resource := range want {
 				other, ok := got[name]
 				switch {
-				case !ok && slices.ContainsFunc(proxy.changed, func(service string) bool {
-					return strings.HasPrefix(name, recorder.EndpointType+" "+service+".default.")
-				}):
+				case !ok && slices.Contains(proxy.changed, strings.Replace(shortName(name), "ClusterLoadAssignment", "Cluster", 1)):
 					// Its cluster has no endpoints that would be asked for.
 				case !ok:
 					return fmt.Errorf("%s: lambdamesh has not sent %s", proxy.id, name)
@@ -73,17 +81,11 @@ func (s *topologies) untouched(t *testing.T) {
 					return fmt.Errorf("%s: consul has not sent %s", proxy.id, name)
 				}
 			}
-			var names []string
-			for _, name := range changed {
-				service, found := strings.CutPrefix(name, recorder.ClusterType+" ")
-				if !found {
-					return fmt.Errorf("%s: %s is another", proxy.id, name)
-				}
-				service, _, _ = strings.Cut(service, ".default.")
-				names = append(names, service)
+			for i, name := range changed {
+				changed[i] = shortName(name)
 			}
-			if slices.Sort(names); !slices.Equal(names, proxy.changed) {
-				return fmt.Errorf("%s: the clusters of %v are other ones, want %v", proxy.id, names, proxy.changed)
+			if slices.Sort(changed); !slices.Equal(changed, proxy.changed) {
+				return fmt.Errorf("%s: %q are other ones, want %q", proxy.id, changed, proxy.changed)
 			}
 			for _, part := range proxy.ordinary {
 				if !slices.ContainsFunc(same, func(name string) bool { return strings.HasPrefix(name, part) }) {
@@ -94,6 +96,16 @@ func (s *topologies) untouched(t *testing.T) {
 			return nil
 		}))
 	}
+}
+
+// shortName is a resource of a service: the last word of its type, and its name without
+// datacenter and address.
+func shortName(resource string) string {
+	_, resource, _ = strings.Cut(resource, "/")
+	kind, name, _ := strings.Cut(resource, " ")
+	name, _, _ = strings.Cut(name, ".default.")
+	name, _, _ = strings.Cut(name, ":")
+	return kind[strings.LastIndex(kind, ".")+1:] + " " + name
 }
 
 // listenAsExternal is a service outside of the mesh, which the gateway leads to by its
