@@ -198,6 +198,7 @@ func (s *session) dropUnwatched() {
 		case !t.subscribed(k):
 			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeEndpoint, ResourceNamesUnsubscribe: []string{name}})
 		case k != nil && t.owed(h, k):
+			k.needs = true // perhaps only for a newer version, which Consul has told us already
 			t.anew = append(t.anew, name)
 		}
 	}
