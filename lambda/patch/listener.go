@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -84,8 +85,8 @@ func withFilters(raw []byte, v Version) []byte {
 		{filterLambda, &awslambdav3.Config{Arn: noFunction}},
 		{filterLua, &luav3.Lua{}},
 	}
-	router := chain[len(chain)-1]
-	chain = chain[:len(chain)-1]
+	last := len(chain) - 1
+	filters := slices.Clone(chain[:last])
 	for _, f := range inert {
 		if f.name == filterLua && !v.scripts() {
 			continue
@@ -94,9 +95,10 @@ func withFilters(raw []byte, v Version) []byte {
 		if err != nil {
 			return raw
 		}
-		chain = append(chain, &hcmv3.HttpFilter{Name: f.name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: config}})
+		filters = append(filters, &hcmv3.HttpFilter{Name: f.name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: config}})
 	}
-	m.HttpFilters = append(chain, router)
+	filters = append(filters, chain[last])
+	m.HttpFilters = filters
 	m.StripPortMode = &hcmv3.HttpConnectionManager_StripAnyHostPort{StripAnyHostPort: true}
 	changed, err := proto.MarshalOptions{Deterministic: true}.Marshal(&m)
 	if err != nil {

@@ -16,12 +16,11 @@ func rewrite(raw []byte, f func([]byte) []byte, path ...protowire.Number) []byte
 		if number == path[0] && kind == protowire.BytesType {
 			_, _, tag := protowire.ConsumeTag(field)
 			value, _ := protowire.ConsumeBytes(field[tag:])
-			changed := value
+			change := f
 			if len(path) > 1 {
-				changed = rewrite(value, f, path[1:]...)
-			} else {
-				changed = f(value)
+				change = func(value []byte) []byte { return rewrite(value, f, path[1:]...) }
 			}
+			changed := change(value)
 			if !same(changed, value) {
 				if out == nil {
 					out = append(make([]byte, 0, len(raw)+64), raw[:at]...)
