@@ -149,7 +149,7 @@ func (s *session) unread(t *typeState, k *known) {
 // wantRead notes whether the Patcher wants a resource changed whose form at Consul is
 // not known. Route configurations are none: those Consul sends again at each attachment.
 func (s *session) wantRead(t *typeState, k *known) {
-	if k.unread && !k.asked && s.patcher.Candidate(t.url, k.name.String(), s.proxy) {
+	if k.unread && !k.asked && (isPatched(k.version.String()) || s.patcher.Candidate(t.url, k.name.String(), s.proxy)) {
 		s.reread = true
 	}
 }
