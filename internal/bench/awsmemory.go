@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
+	"strings"
+	"time"
 
 	"github.com/lambdamesh/lambdamesh/internal/bench/fakeaws"
 	"github.com/lambdamesh/lambdamesh/internal/bench/report"
@@ -45,7 +46,7 @@ func awsMemory(ctx context.Context, s *stage) error {
 }
 
 // syncOnce runs `lambdamesh sync`, and returns the most memory that it had, in MB.
-func (s *stage) syncOnce(ctx context.Context, b *sides, args ...string) (float64, error) {
+func (s *stage) syncOnce(ctx context.Context, b *sides, args ...string) (peak float64, err error) {
 	args = append([]string{"sync", "-o", "json", "--log-level", "warn", "--aws-rate", "100000", "--consul-http-addr", b.server.HTTPAddr()}, args...)
 	sync := exec.CommandContext(ctx, s.lambdamesh, args...)
 	sync.Env = testmesh.Environ(s.dir)
@@ -53,9 +54,34 @@ func (s *stage) syncOnce(ctx context.Context, b *sides, args ...string) (float64
 		sync.Env = append(sync.Env, name+"="+value)
 	}
 	sync.Stderr = os.Stderr
-	if err := sync.Run(); err != nil {
+	if err := sync.Start(); err != nil {
 		return 0, err
 	}
-	usage, _ := sync.ProcessState.SysUsage().(*syscall.Rusage)
-	return float64(usage.Maxrss) / 1024, nil
+	ended := make(chan error, 1)
+	go func() { ended <- sync.Wait() }()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return peak, err
+		case <-look.C:
+			peak = max(peak, peakOf(sync.Process.Pid))
+		}
+	}
+}
+
+// peakOf is the most memory that a process has had, in MB; 0 if it has ended. What the
+// process leaves in its rusage is no good: it counts the memory of the one that forked it.
+func peakOf(pid int) (peak float64) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &peak); err == nil {
+			return peak / 1024
+		}
+	}
+	return 0
 }
