@@ -14,8 +14,11 @@ import (
 )
 
 // dataWays are what a request through a sidecar and a terminating gateway may come to:
-// an ordinary service, and a function in each way of invoking one.
-var dataWays = [...]string{"plain", "cluster"}
+// an ordinary service, and a function in each way of invoking one: with the filter in the
+// cluster, and in the gateway's listener, which is Consul's way too.
+var dataWays = [...]string{"plain", "cluster", wayListener}
+
+const wayListener = "listener"
 
 // What an invocation may cost, endpoint included: the share of plain HTTP's rate that
 // is left, and how many times as long one takes.
@@ -68,6 +71,8 @@ func dataPath(ctx context.Context, s *stage) error {
 		s.add(report.AtLeast("data-path/rate/"+name+"-to-plain", report.Median(ratios(rates[way], rates[0])), "ratio", dataRateLimit))
 		s.add(report.AtMost("data-path/p50/"+name+"-to-plain", report.Median(ratios(medians[way], medians[0])), "ratio", dataTimeLimit))
 	}
+	s.add(report.Plain("data-path/rate/cluster-to-listener", report.Median(ratios(rates[1], rates[2])), "ratio"))
+	s.add(report.Plain("data-path/p50/cluster-to-listener", report.Median(ratios(medians[1], medians[2])), "ratio"))
 	return nil
 }
 

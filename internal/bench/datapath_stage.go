@@ -24,9 +24,21 @@ import (
 // dataAnswer is what callers get in each way.
 var dataAnswer = strings.Repeat("y", dataBody)
 
-const dataGateway = "data-gateway"
+// The gateways, one for each place of the filter.
+const (
+	dataGateway     = "data-gateway"
+	listenerGateway = "data-gateway-listener"
+)
 
-// startDataPath starts a sidecar and a terminating gateway, both of them real Envoys,
+// gatewayOf is the gateway that fronts the service of a way.
+func gatewayOf(way string) string {
+	if way == wayListener {
+		return listenerGateway
+	}
+	return dataGateway
+}
+
+// startDataPath starts a sidecar and two terminating gateways, all of them real Envoys,
 // and what stands behind: one server that answers at once, behind a proxy that
 // verifies signatures, and behind one that does not. The URLs are those of the
 // sidecar's upstreams, which answer.
@@ -43,7 +55,12 @@ func (s *stage) startDataPath(ctx context.Context) (urls [len(dataWays)]string, 
 	if err := os.WriteFile(ca, invoke.CAPEM(), 0o600); err != nil {
 		return urls, err
 	}
-	l, err := s.startLambdamesh(ctx, c, c.GRPCAddr(), "--lambda-endpoint-url", invoke.URL(), "--lambda-ca-file", ca)
+	flags := []string{"--lambda-endpoint-url", invoke.URL(), "--lambda-ca-file", ca}
+	l, err := s.startLambdamesh(ctx, c, c.GRPCAddr(), flags...)
+	if err != nil {
+		return urls, err
+	}
+	inListeners, err := s.startLambdamesh(ctx, c, c.GRPCAddr(), append(flags, "--patch-mode", wayListener)...)
 	if err != nil {
 		return urls, err
 	}
@@ -51,7 +68,7 @@ func (s *stage) startDataPath(ctx context.Context) (urls [len(dataWays)]string, 
 	if err != nil {
 		return urls, err
 	}
-	var ports [2 + len(dataWays)]int // of the gateway, of the sidecar, of its upstreams
+	var ports [3 + len(dataWays)]int // of the gateways, of the sidecar, of its upstreams
 	for i := range ports {
 		if ports[i], err = s.ports.Get(); err != nil {
 			return urls, err
@@ -60,13 +77,13 @@ func (s *stage) startDataPath(ctx context.Context) (urls [len(dataWays)]string, 
 	if err := cat.dataPath(ctx, c, plain, ports[:]); err != nil {
 		return urls, err
 	}
-	for _, proxy := range []string{dataGateway, "data-sidecar"} {
-		if err := s.startEnvoy(ctx, c, l.XDSAddr(), proxy); err != nil {
+	for proxy, server := range map[string]*measured{dataGateway: l, "data-sidecar": l, listenerGateway: inListeners} {
+		if err := s.startEnvoy(ctx, c, server.XDSAddr(), proxy); err != nil {
 			return urls, err
 		}
 	}
 	for way := range dataWays {
-		urls[way] = fmt.Sprintf("http://127.0.0.1:%d/", ports[2+way])
+		urls[way] = fmt.Sprintf("http://127.0.0.1:%d/", ports[3+way])
 	}
 	return urls, s.answering(ctx, urls[:])
 }
@@ -118,14 +135,18 @@ func (s *stage) serveHTTP(handler http.Handler) (net.Addr, error) {
 	return l.Addr(), nil
 }
 
-// dataPath registers the services, the gateway before them and the sidecar that calls
+// dataPath registers the services, the gateways before them and the sidecar that calls
 // them. Their names are those of the ways.
 func (c *catalog) dataPath(ctx context.Context, consul *testmesh.Consul, plain net.Addr, ports []int) error {
-	entry := &api.TerminatingGatewayConfigEntry{Kind: api.TerminatingGateway, Name: dataGateway}
+	entries := map[string]*api.TerminatingGatewayConfigEntry{}
+	for _, name := range []string{dataGateway, listenerGateway} {
+		entries[name] = &api.TerminatingGatewayConfigEntry{Kind: api.TerminatingGateway, Name: name}
+	}
 	proxy := &api.AgentServiceConnectProxyConfig{DestinationServiceName: "caller", DestinationServiceID: "caller"}
 	for way, name := range dataWays {
+		entry := entries[gatewayOf(name)]
 		entry.Services = append(entry.Services, api.LinkedService{Name: name})
-		proxy.Upstreams = append(proxy.Upstreams, api.Upstream{DestinationName: name, LocalBindPort: ports[2+way]})
+		proxy.Upstreams = append(proxy.Upstreams, api.Upstream{DestinationName: name, LocalBindPort: ports[3+way]})
 		if name == "plain" {
 			continue
 		}
@@ -138,14 +159,15 @@ func (c *catalog) dataPath(ctx context.Context, consul *testmesh.Consul, plain n
 			return err
 		}
 	}
-	if err := consul.SetEntry(ctx, testmesh.HTTPByDefault(), entry); err != nil {
+	if err := consul.SetEntry(ctx, testmesh.HTTPByDefault(), entries[dataGateway], entries[listenerGateway]); err != nil {
 		return err
 	}
 	for _, service := range []*api.AgentService{
 		{ID: "plain", Service: "plain", Address: "127.0.0.1", Port: plain.(*net.TCPAddr).Port},
 		{Kind: api.ServiceKindTerminatingGateway, ID: dataGateway, Service: dataGateway, Address: "127.0.0.1", Port: ports[0]},
+		{Kind: api.ServiceKindTerminatingGateway, ID: listenerGateway, Service: listenerGateway, Address: "127.0.0.1", Port: ports[1]},
 		{ID: "caller", Service: "caller", Address: "127.0.0.1", Port: 9},
-		{Kind: api.ServiceKindConnectProxy, ID: "data-sidecar", Service: "data-sidecar", Address: "127.0.0.1", Port: ports[1], Proxy: proxy},
+		{Kind: api.ServiceKindConnectProxy, ID: "data-sidecar", Service: "data-sidecar", Address: "127.0.0.1", Port: ports[2], Proxy: proxy},
 	} {
 		if err := c.register(ctx, service); err != nil {
 			return err
