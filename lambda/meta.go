@@ -1,5 +1,7 @@
 package lambda
 
+import "errors"
+
 // Entry is what the Meta of a service-defaults entry says.
 type Entry struct {
 	Function Function // whole only if the error beside it is nil
@@ -23,8 +25,8 @@ func FromMeta(service string, meta map[string]string) (entry Entry, found bool, 
 	entry.Enabled = enabled
 	if arn, ok := p.values[KeyARN]; !ok {
 		p.mistake(KeyARN, "missing: the function's ARN")
-	} else if entry.Function.ARN, err = ParseARN(arn); err != nil {
-		p.mistake(KeyARN, "not the ARN of a Lambda function, as in arn:aws:lambda:us-east-1:123456789012:function:NAME")
+	} else if entry.Function.ARN, err = parseFunctionARN(arn); err != nil {
+		p.mistake(KeyARN, err.Error())
 	} else if region, ok := p.values[KeyRegion]; ok && region != entry.Function.ARN.Region {
 		p.mistake(KeyRegion, "differs from the ARN's region "+entry.Function.ARN.Region)
 	}
@@ -32,6 +34,15 @@ func FromMeta(service string, meta map[string]string) (entry Entry, found bool, 
 	p.unknown(KeyEnabled, KeyARN, KeyRegion)
 	entry.Warnings = p.warnings
 	return entry, true, p.err()
+}
+
+// parseFunctionARN is ParseARN for what a mistake shows: that repeats the value by itself.
+func parseFunctionARN(value string) (ARN, error) {
+	arn, err := ParseARN(value)
+	if err != nil {
+		return ARN{}, errors.New("not the ARN of a Lambda function, as in arn:aws:lambda:us-east-1:123456789012:function:NAME")
+	}
+	return arn, nil
 }
 
 // Meta is what a service-defaults entry says of an enabled function. FromMeta

@@ -71,10 +71,7 @@ func Settings() []Setting {
 		{
 			Key: KeyInvocationMode, Values: "SYNCHRONOUS, ASYNCHRONOUS", Default: "SYNCHRONOUS",
 			Doc: "Wait for the function's answer, or have AWS queue the call and answer 202.",
-			set: func(f *Function, v string) (err error) {
-				f.Asynchronous, err = oneOf(v, "SYNCHRONOUS", "ASYNCHRONOUS")
-				return
-			},
+			set: func(f *Function, v string) (err error) { f.Asynchronous, err = parseMode(v); return },
 			get: func(f Function) string { return choose(f.Asynchronous, "ASYNCHRONOUS") },
 		},
 		{
@@ -137,6 +134,9 @@ func Settings() []Setting {
 }
 
 func parseBool(v string) (bool, error) { return oneOf(v, "false", "true") }
+
+// parseMode reports whether an invocation mode is the asynchronous one.
+func parseMode(v string) (bool, error) { return oneOf(v, "SYNCHRONOUS", "ASYNCHRONOUS") }
 
 // oneOf reads one of two words in any case and reports whether it is the second.
 func oneOf(v, first, second string) (bool, error) {

@@ -6,15 +6,24 @@ import (
 	"slices"
 )
 
-// State is what became of a service whose Meta speaks of Lambda.
+// State is what became of a service whose entry speaks of Lambda.
 type State string
 
 // The states of a service.
 const (
 	StateOK       State = "ok"       // invoked
-	StateError    State = "error"    // a mistake in its Meta, or outside what is allowed: not invoked
+	StateError    State = "error"    // a mistake in its entry, or outside what is allowed: not invoked
 	StateDisabled State = "disabled" // switched off in its Meta
 	StateConflict State = "conflict" // it has instances of its own, as an ordinary service has: not invoked
+)
+
+// Source is where a Function was read.
+type Source string
+
+// The sources of a Function. The Meta counts where both are there.
+const (
+	SourceMeta      Source = "meta"      // the keys below Prefix
+	SourceExtension Source = "extension" // Consul's own extension, ExtensionName
 )
 
 // Service is one service of the Table.
@@ -22,8 +31,13 @@ type Service struct {
 	Name     ServiceName
 	State    State
 	Function Function // meant to be invoked only if State is StateOK
+	Source   Source
 	Errors   []string // why State is not StateOK
 	Warnings []string
+
+	// Extended says that its entry has Consul's own extension, whatever the Source:
+	// Consul may have made invocations of its clusters already.
+	Extended bool
 
 	// Fronted says that an entry of a terminating gateway lists the service, by
 	// name or by "*": calls go through that gateway.
@@ -34,7 +48,7 @@ type Service struct {
 	Delisted bool
 }
 
-// Table is an immutable set of the services whose Meta speaks of Lambda. A nil
+// Table is an immutable set of the services whose entry speaks of Lambda. A nil
 // Table is empty.
 type Table struct {
 	services   map[ServiceName]*Service // by folded name
@@ -140,6 +154,7 @@ func (t *Table) Same(other *Table) bool {
 
 func (s *Service) equal(other *Service) bool {
 	return s.Name == other.Name && s.State == other.State && s.Function == other.Function &&
+		s.Source == other.Source && s.Extended == other.Extended &&
 		s.Fronted == other.Fronted && s.Delisted == other.Delisted &&
 		slices.Equal(s.Errors, other.Errors) && slices.Equal(s.Warnings, other.Warnings)
 }

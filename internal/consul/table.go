@@ -31,11 +31,11 @@ func BuildTable(entries Entries, check func(lambda.Function) error) *lambda.Tabl
 	var services []lambda.Service
 	for _, e := range entries.Services {
 		name := lambda.NewServiceName(e.Name, e.Namespace, e.Partition)
-		read, found, err := lambda.FromMeta(e.Name, e.Meta)
+		read, found, err := readEntry(e)
 		if !found {
 			continue
 		}
-		s := lambda.Service{Name: name, Function: read.Function, Warnings: read.Warnings, Fronted: fronted(name)}
+		s := lambda.Service{Name: name, Function: read.Function, Source: read.source, Extended: read.extended, Warnings: read.Warnings, Fronted: fronted(name)}
 		s.Delisted = !s.Fronted && entries.WereFronted[name.Folded()]
 		for _, m := range lambda.Mistakes(err) {
 			s.Errors = append(s.Errors, m.Error())
@@ -46,13 +46,11 @@ func BuildTable(entries Entries, check func(lambda.Function) error) *lambda.Tabl
 		if wrong := wrongProtocol(e, protocols[name.Partition]); wrong != "" {
 			s.Errors = append(s.Errors, wrong)
 		}
-		if hasLambdaExtension(e) {
-			s.Warnings = append(s.Warnings, fmt.Sprintf(
-				"%s: EnvoyExtensions holds %s beside the Meta: Consul patches proxies by that itself; keep one of the two",
-				e.Name, api.BuiltinAWSLambdaExtension))
-		}
-		s.State = state(read, err, s.Errors)
-		if entries.WithInstances[name.Folded()] && s.State != lambda.StateDisabled {
+		s.State = state(read.Entry, err, s.Errors)
+		switch busy := entries.WithInstances[name.Folded()] && s.State != lambda.StateDisabled; {
+		case busy && s.Extended:
+			s.Warnings = append(s.Warnings, e.Name+": the catalog has instances of it with an address; where Consul applies its own extension, no calls go to those")
+		case busy:
 			s.Errors = append(s.Errors, e.Name+": the catalog has instances of it with an address, and calls go to those: "+
 				"a Lambda service has none; take them away, or the Meta, or an address of the node that carries Lambda services")
 			if s.State == lambda.StateOK {
@@ -145,15 +143,6 @@ func frontedBy(gateways []*api.TerminatingGatewayConfigEntry) func(lambda.Servic
 		all.Name = "*"
 		return listed[name] || listed[all]
 	}
-}
-
-func hasLambdaExtension(e *api.ServiceConfigEntry) bool {
-	for _, x := range e.EnvoyExtensions {
-		if x.Name == api.BuiltinAWSLambdaExtension {
-			return true
-		}
-	}
-	return false
 }
 
 // sameTable reports whether two Tables say the same; none is not an empty one.

@@ -2,7 +2,6 @@ package consul_test
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -128,8 +127,7 @@ func TestBuildTableFronted(t *testing.T) {
 func TestBuildTableWarns(t *testing.T) {
 	entry := &api.ServiceConfigEntry{
 		Name: "svc", Protocol: "http",
-		Meta:            map[string]string{"serverless.consul.hashicorp.com/alpha/lambda/payload-passthrough": "true"},
-		EnvoyExtensions: []api.EnvoyExtension{{Name: api.BuiltinAWSLambdaExtension}},
+		Meta: map[string]string{"serverless.consul.hashicorp.com/alpha/lambda/payload-passthrough": "true"},
 	}
 	for k, v := range good() {
 		entry.Meta[k] = v
@@ -138,8 +136,8 @@ func TestBuildTableWarns(t *testing.T) {
 	if s.State != lambda.StateOK || !s.Function.PayloadPassthrough {
 		t.Errorf("the misprinted prefix is not read: %+v", s)
 	}
-	if len(s.Warnings) != 2 || !slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.Contains(w, "builtin/aws/lambda") }) {
-		t.Errorf("warnings %q: want the prefix and the extension", s.Warnings)
+	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "the prefix is") {
+		t.Errorf("warnings %q: want the prefix", s.Warnings)
 	}
 }
 
