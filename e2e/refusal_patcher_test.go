@@ -125,5 +125,5 @@ func (f flaw) applies(raw []byte) bool {
 }
 
 func patchProxy(p xds.Proxy) patch.Proxy {
-	return patch.Proxy{Version: patch.Version(p.Version), Kind: p.Kind, Datacenter: p.Datacenter, LocalApp: p.LocalApp}
+	return patch.Proxy{Version: patch.Version(p.Version), Kind: p.Kind, Datacenter: p.Datacenter, Service: p.Service, LocalApp: p.LocalApp}
 }

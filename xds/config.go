@@ -48,6 +48,7 @@ const (
 type Identity struct {
 	Kind       string
 	Datacenter string
+	Service    string // whose sidecar it is
 }
 
 // Config is what a Server needs. Upstream is required.

@@ -10,6 +10,7 @@ type Proxy struct {
 
 	Kind       string // Consul's kind of service (connect-proxy, terminating-gateway, ...); empty if unknown
 	Datacenter string // where the catalog has it; empty if unknown
+	Service    string // whose sidecar it is, by the catalog; empty if it is none, or unknown
 
 	// LocalApp says that the stream has carried a cluster named local_app, which
 	// Consul gives to sidecars alone.

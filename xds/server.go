@@ -190,5 +190,6 @@ func (s *Server) identify(ctx context.Context, node *corev3.Node) Proxy {
 		Version:    Version{version.GetMajorNumber(), version.GetMinorNumber(), version.GetPatch()},
 		Kind:       identity.Kind,
 		Datacenter: identity.Datacenter,
+		Service:    identity.Service,
 	}
 }

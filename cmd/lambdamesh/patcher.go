@@ -58,7 +58,7 @@ func xdsPatch(p *patch.Patch) *xds.Patch {
 
 func patchProxy(p xds.Proxy) patch.Proxy {
 	return patch.Proxy{
-		Version: patch.Version(p.Version), Kind: p.Kind, Datacenter: p.Datacenter, LocalApp: p.LocalApp,
+		Version: patch.Version(p.Version), Kind: p.Kind, Datacenter: p.Datacenter, Service: p.Service, LocalApp: p.LocalApp,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
 // identifyTimeout bounds a look-up: an Envoy waits for it.
@@ -26,6 +27,19 @@ type ProxyRef struct {
 type Identity struct {
 	Kind       string // connect-proxy, terminating-gateway, mesh-gateway, ...
 	Datacenter string
+
+	// Service is the one that a connect-proxy stands beside, in lambda.ServiceName's
+	// form: Consul gives the proxy that service's certificate.
+	Service string
+}
+
+// identityOf is what a registration in this datacenter says of a proxy.
+func identityOf(s *api.AgentService, datacenter string) Identity {
+	identity := Identity{Kind: string(s.Kind), Datacenter: datacenter}
+	if s.Kind == api.ServiceKindConnectProxy && s.Proxy != nil && s.Proxy.DestinationServiceName != "" {
+		identity.Service = lambda.NewServiceName(s.Proxy.DestinationServiceName, s.Namespace, s.Partition).String()
+	}
+	return identity
 }
 
 // ErrWithheld says that Consul's ACLs kept a proxy from us.
@@ -68,7 +82,7 @@ func (c *Client) fromCatalog(proxy ProxyRef, opts *api.QueryOptions) (Identity, 
 	}
 	for _, s := range list.Services {
 		if s.ID == proxy.ID && list.Node != nil {
-			return Identity{Kind: string(s.Kind), Datacenter: list.Node.Datacenter}, nil
+			return identityOf(s, list.Node.Datacenter), nil
 		}
 	}
 	if meta.ResultsFilteredByACLs || c.Tokenless && meta.DefaultACLPolicy == "deny" {
@@ -88,7 +102,7 @@ func (c *Client) fromAgent(proxy ProxyRef, opts *api.QueryOptions) (Identity, er
 	case err != nil:
 		return Identity{}, err
 	}
-	return Identity{Kind: string(s.Kind), Datacenter: s.Datacenter}, nil
+	return identityOf(s, s.Datacenter), nil
 }
 
 // notDefault leaves "default" out: Consul's community edition refuses requests

@@ -21,6 +21,10 @@ func TestIdentify(t *testing.T) {
 			Kind: api.ServiceKindConnectProxy, ID: `web"1`, Name: "web-sidecar-proxy", Port: 21000,
 			Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "web"},
 		},
+		{
+			Kind: api.ServiceKindConnectProxy, ID: "web-2", Name: "web-sidecar-proxy", Port: 21001,
+			Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "web"},
+		},
 		{ID: "plain", Name: "plain", Port: 1},
 	} {
 		must(t, server.RegisterAgentService(ctx, server.ManagementToken(), r))
@@ -35,6 +39,7 @@ func TestIdentify(t *testing.T) {
 	noNodes := tokenWith(ctx, t, consul.ServiceRule)
 	nothing := tokenWith(ctx, t, `key "x" { policy = "read" }`)
 	gateway := consul.Identity{Kind: "terminating-gateway", Datacenter: "dc1"}
+	sidecar := consul.Identity{Kind: "connect-proxy", Datacenter: "dc1", Service: "web"}
 	for name, test := range map[string]struct {
 		client *consul.Client
 		proxy  consul.ProxyRef
@@ -45,7 +50,8 @@ func TestIdentify(t *testing.T) {
 		"default written out":          {client: whole, proxy: consul.ProxyRef{ID: "gw-1", NodeName: node, Namespace: "default", Partition: "default"}, want: gateway},
 		"by the agent":                 {client: whole, proxy: consul.ProxyRef{ID: "gw-1"}, want: gateway},
 		"by the agent, services alone": {client: noNodes, proxy: consul.ProxyRef{ID: "gw-1"}, want: gateway},
-		"a sidecar with an odd ID":     {client: whole, proxy: consul.ProxyRef{ID: `web"1`, NodeName: node}, want: consul.Identity{Kind: "connect-proxy", Datacenter: "dc1"}},
+		"a sidecar with an odd ID":     {client: whole, proxy: consul.ProxyRef{ID: `web"1`, NodeName: node}, want: sidecar},
+		"a sidecar by the agent":       {client: whole, proxy: consul.ProxyRef{ID: "web-2"}, want: sidecar},
 		"no proxy":                     {client: whole, proxy: consul.ProxyRef{ID: "plain", NodeName: node}, want: consul.Identity{Datacenter: "dc1"}},
 		"unknown to the node":          {client: whole, proxy: consul.ProxyRef{ID: "gw-2", NodeName: node}},
 		"an unknown node":              {client: whole, proxy: consul.ProxyRef{ID: "gw-1", NodeName: "elsewhere"}},

@@ -15,6 +15,10 @@ type Proxy struct {
 	Kind       string // Consul's kind of service; empty if unknown
 	Datacenter string // empty if unknown
 
+	// Service is whose sidecar the proxy is, in lambda.ServiceName's form; empty if it is
+	// none, or unknown.
+	Service string
+
 	// LocalApp says that the proxy has a cluster named local_app, which Consul
 	// gives to sidecars alone.
 	LocalApp bool
