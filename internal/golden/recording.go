@@ -12,6 +12,7 @@ type Recording struct {
 	Consul     string `json:"consul"`     // Consul's version
 	Kind       string `json:"kind"`       // of the proxy, in Consul's words
 	Datacenter string `json:"datacenter"` // of the proxy
+	Service    string `json:"service"`    // whose sidecar it is; empty if it is none
 
 	// Defaults are the service-defaults, by the service's name.
 	Defaults map[string]Defaults `json:"defaults"`
@@ -33,6 +34,10 @@ type Recording struct {
 type Defaults struct {
 	Protocol string            `json:"protocol"`
 	Meta     map[string]string `json:"meta,omitempty"`
+
+	// Extension are the Arguments of Consul's own Lambda extension; nil if the entry has
+	// none.
+	Extension map[string]any `json:"extension,omitempty"`
 }
 
 // ReadRecording reads a recording's file.

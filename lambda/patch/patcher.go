@@ -84,7 +84,7 @@ func (p *Patcher) Candidate(name string, proxy Proxy) bool {
 	if isMember(name) {
 		return p.reportsMembers(proxy)
 	}
-	if proxy.Kind == kindMeshGateway || p.options.form(proxy.Version) == "" {
+	if proxy.Kind == kindMeshGateway {
 		return false
 	}
 	at, ok := parseSNI(name)
@@ -92,7 +92,10 @@ func (p *Patcher) Candidate(name string, proxy Proxy) bool {
 		return false
 	}
 	service := p.table.Lookup(at.service)
-	if service == nil || service.State != lambda.StateOK {
+	if service != nil && service.Extended {
+		return true // whatever its state: Consul's form must not pass
+	}
+	if service == nil || service.State != lambda.StateOK || p.options.form(proxy.Version) == "" {
 		return false
 	}
 	return proxy.gateway() || proxy.mayBeDirect() && p.allowsDirect(service, at, proxy)
@@ -111,6 +114,9 @@ func (p *Patcher) Cluster(name string, raw []byte, proxy Proxy, endpoints func(n
 	at, isService := parseSNI(name)
 	if !isService && !proxy.gateway() {
 		return Verdict{}
+	}
+	if isService && isExtended(raw) {
+		return p.onExtended(name, at, raw, proxy)
 	}
 	if isService && !proxy.gateway() && p.table.Lookup(at.service) == nil {
 		return Verdict{Keep: p.options.Direct != DirectNever && p.options.form(proxy.Version) != ""} // most clusters: be quick
@@ -136,24 +142,34 @@ func (p *Patcher) onGateway(name string, at sni, isService bool, raw []byte, pro
 		made.Service = at.service.String()
 		service = p.table.Lookup(at.service)
 	}
-	reason := ""
-	switch {
-	case service == nil:
-		reason = "it has no address, and no Meta that makes it a Lambda function"
-	case service.State == lambda.StateDisabled:
-		reason = "it is switched off in its Meta"
-	case service.State != lambda.StateOK:
-		reason = fmt.Sprintf("its state is %s: %s", service.State, strings.Join(service.Errors, "; "))
-	case p.options.form(proxy.Version) == "":
-		reason = p.options.tooOld()
-	default:
-		made.Transit = true
-		p.invoke(made, name, service.Function, raw, proxy)
+	reason := "it has no address, and no service-defaults entry that makes it a Lambda function"
+	if service != nil {
+		reason = p.refusal(service, proxy)
+	}
+	if reason != "" {
+		made.empty(name, keptFields(raw), reason)
 		return verdict
 	}
-	made.empty(name, keptFields(raw), reason)
+	made.Transit = true
+	p.invoke(made, name, service.Function, raw, proxy)
 	return verdict
 }
+
+// refusal says why a service of the Table is not invoked by a proxy of whatever kind; empty
+// if nothing of this sort stands against it.
+func (p *Patcher) refusal(service *lambda.Service, proxy Proxy) string {
+	switch {
+	case service.State == lambda.StateDisabled:
+		return "it is switched off in its Meta"
+	case service.State != lambda.StateOK:
+		return fmt.Sprintf("its state is %s: %s", service.State, strings.Join(service.Errors, "; "))
+	case p.options.form(proxy.Version) == "":
+		return p.options.tooOld()
+	}
+	return ""
+}
+
+const notPermitted = "Consul's intentions do not let this proxy's service call it"
 
 // onDirect decides on an EDS cluster with a client certificate. An Envoy that
 // cannot invoke keeps Consul's cluster, which it accepts.
@@ -184,7 +200,7 @@ func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy P
 	if permitted {
 		p.invoke(verdict.Patch, name, service.Function, raw, proxy)
 	} else {
-		verdict.Patch.empty(name, keptFields(raw), "Consul's intentions do not let this proxy's service call it")
+		verdict.Patch.empty(name, keptFields(raw), notPermitted)
 	}
 	return verdict
 }

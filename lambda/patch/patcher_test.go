@@ -18,9 +18,9 @@ import (
 )
 
 var (
-	gatewayInvokes = []string{"Report_Daily" + domain, "hello-prod" + domain, "hello" + domain}
+	gatewayInvokes = []string{"Report_Daily" + domain, "extended" + domain, "hello-prod" + domain, "hello" + domain}
 	gatewayEmpties = []string{"disabled" + domain, "mistaken" + domain, "plain" + domain, "tcp" + domain}
-	sidecarInvokes = []string{"a465cebd~solo-b" + domain, "solo-b" + domain, "solo" + domain, "v1.subsets" + domain}
+	sidecarInvokes = []string{"a465cebd~solo-b" + domain, "extended-solo" + domain, "solo-b" + domain, "solo" + domain, "v1.subsets" + domain}
 )
 
 // What a proxy of unknown kind gets is what is safe by the shape of its clusters.
@@ -33,7 +33,7 @@ func TestUnknownKind(t *testing.T) {
 	}{
 		{"terminating-gateway", false, gatewayInvokes, gatewayEmpties},
 		{"sidecar-without-gateway", true, sidecarInvokes, nil},
-		{"sidecar-without-gateway", false, nil, nil},
+		{"sidecar-without-gateway", false, []string{"extended-solo" + domain}, nil}, // as on a gateway
 		{"ingress-gateway", false, nil, nil},
 		{"mesh-gateway", false, nil, nil},
 		{"mesh-gateway", true, nil, nil},
@@ -126,7 +126,11 @@ func TestOldEnvoy(t *testing.T) {
 	r = recordingOf(t, "sidecar-without-gateway")
 	r.proxy.Version = old
 	for name, v := range r.verdicts(r.patcher(t, options(t))) {
-		if v != (Verdict{}) {
+		if name == "extended-solo"+domain {
+			if made := v.Patch.Make(); made.Form != "" || !strings.Contains(made.Reason, "1.31") {
+				t.Errorf("%s: form %q, reason %q", name, made.Form, made.Reason)
+			}
+		} else if v != (Verdict{}) {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}
@@ -213,6 +217,10 @@ func TestCandidate(t *testing.T) {
 		{"failover-target~0~solo" + domain, kindSidecar, Version{1, 29, 0}, false},
 		{"failover-target~0~solo" + domain, kindTerminatingGateway, current, false},
 		{"local_app", kindSidecar, current, false},
+		{"extended" + domain, kindTerminatingGateway, current, true},
+		{"extended" + domain, kindTerminatingGateway, Version{1, 30, 0}, true}, // to take away what Consul made of it
+		{"extended" + domain, kindSidecar, current, true},                      // though fronted
+		{"extended" + domain, kindMeshGateway, current, false},
 	}
 	for _, test := range tests {
 		if got := p.Candidate(test.name, Proxy{Kind: test.kind, Version: test.version, Datacenter: "dc1"}); got != test.want {
@@ -325,6 +333,7 @@ func TestInvariants(t *testing.T) {
 			Version:    Version{Major: 1, Minor: uint32(rapid.IntRange(28, 41).Draw(rt, "minor"))},
 			Datacenter: rapid.SampledFrom([]string{"", "dc1", "dc2"}).Draw(rt, "datacenter"),
 			LocalApp:   rapid.Bool().Draw(rt, "local_app"),
+			Service:    rapid.SampledFrom([]string{"", "desk", "east/default/desk"}).Draw(rt, "service"),
 		}
 		opts := opts
 		opts.Direct = rapid.SampledFrom([]Direct{"", DirectAuto, DirectAutoFailover, DirectNever}).Draw(rt, "direct")
@@ -341,6 +350,9 @@ func TestInvariants(t *testing.T) {
 				rt.Fatalf("%s: the input was changed", c.name)
 			}
 			if v.Patch == nil {
+				if isExtended(c.raw) && r.proxy.Kind != kindMeshGateway {
+					rt.Fatalf("%s: Consul's own extension passes", c.name)
+				}
 				continue
 			}
 			switch {
@@ -350,7 +362,7 @@ func TestInvariants(t *testing.T) {
 				rt.Fatalf("%s: patched, but not kept", c.name)
 			case v.Patch.Make().Cluster.GetName() != c.name:
 				rt.Fatalf("%s: became %s", c.name, v.Patch.Make().Cluster.GetName())
-			case v.Patch.Path == PathDirect && endpoints[v.Watch] != EndpointsNone:
+			case v.Patch.Path == PathDirect && endpoints[v.Watch] != EndpointsNone && !isExtended(c.raw):
 				rt.Fatalf("%s: direct, with endpoints %d", c.name, endpoints[v.Watch])
 			case (v.Patch.Make().Form == "") != (v.Patch.Make().Reason != ""):
 				rt.Fatalf("%s: form %q, reason %q", c.name, v.Patch.Make().Form, v.Patch.Make().Reason)

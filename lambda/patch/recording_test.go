@@ -64,7 +64,7 @@ func recordings(t testing.TB) []recorded {
 		}
 		one := recorded{
 			name:      filepath.Base(filepath.Dir(file)),
-			proxy:     Proxy{Kind: r.Kind, Datacenter: r.Datacenter, Version: current},
+			proxy:     Proxy{Kind: r.Kind, Datacenter: r.Datacenter, Service: r.Service, Version: current},
 			table:     tableOf(r),
 			endpoints: map[string]Endpoints{},
 		}
@@ -137,12 +137,16 @@ func tableOf(r golden.Recording) *lambda.Table {
 	var services []lambda.Service
 	for name, defaults := range r.Defaults {
 		entry, found, err := lambda.FromMeta(name, defaults.Meta)
+		if !found && defaults.Extension != nil {
+			entry.Enabled, found = true, true
+			entry.Function, err = lambda.FromExtension(name, defaults.Extension)
+		}
 		if !found {
 			continue
 		}
 		s := lambda.Service{
 			Name: lambda.NewServiceName(name, "", ""), State: lambda.StateOK,
-			Function: entry.Function, Fronted: slices.Contains(r.Fronted, name),
+			Function: entry.Function, Extended: defaults.Extension != nil, Fronted: slices.Contains(r.Fronted, name),
 		}
 		switch {
 		case err != nil:

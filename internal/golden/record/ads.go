@@ -61,11 +61,15 @@ type heard struct {
 // for their endpoints, for listeners and their routes, and accepts all.
 func record(ctx context.Context, s *server, c recorded, scrub func(proto.Message) (json.RawMessage, error)) (golden.Recording, error) {
 	result := golden.Recording{
-		Consul: parts.ConsulVersion, Kind: string(c.kind), Datacenter: "dc1",
+		Consul: parts.ConsulVersion, Kind: string(c.kind), Datacenter: "dc1", Service: c.beside,
 		Defaults: map[string]golden.Defaults{}, Fronted: slices.Sorted(slices.Values(fronted)),
 	}
 	for _, entry := range defaults() {
-		result.Defaults[entry.Name] = golden.Defaults{Protocol: entry.Protocol, Meta: entry.Meta}
+		one := golden.Defaults{Protocol: entry.Protocol, Meta: entry.Meta}
+		for _, extension := range entry.EnvoyExtensions {
+			one.Extension = extension.Arguments
+		}
+		result.Defaults[entry.Name] = one
 	}
 	got, err := listen(ctx, s.grpc, c)
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 //	split         half solo, half solo-b; /quick and /patient with timeouts of their own
 //	subsets       a function with a subset                fronted by nobody
 //	spare         a function that fails over to solo      fronted by nobody
+//	extended-solo Consul's own Lambda extension, no Meta  fronted by nobody
 //	web           an ordinary service, by its address     fronted
 //	named         an ordinary service, by its host name   fronted
 const node = "lambdas"
@@ -64,10 +65,15 @@ func defaults() []*api.ServiceConfigEntry {
 	tcp := func(name string, meta map[string]string) *api.ServiceConfigEntry {
 		return &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: name, Protocol: "tcp", Meta: meta}
 	}
-	extended := http("extended", nil)
-	extended.EnvoyExtensions = []api.EnvoyExtension{{
-		Name: "builtin/aws/lambda", Arguments: map[string]any{"ARN": account + "extended", "PayloadPassthrough": false},
-	}}
+	// As Consul's own registrator writes them.
+	extended := func(name, mode string) *api.ServiceConfigEntry {
+		entry := http(name, nil)
+		entry.EnvoyExtensions = []api.EnvoyExtension{{
+			Name:      api.BuiltinAWSLambdaExtension,
+			Arguments: map[string]any{"arn": account + name, "invocationMode": mode, "payloadPassthrough": false},
+		}}
+		return entry
+	}
 	return []*api.ServiceConfigEntry{
 		http("hello", meta(account+"hello")),
 		http("hello-prod", meta(account+"hello:prod", lambda.KeyPayloadPassthrough, "true")),
@@ -76,13 +82,14 @@ func defaults() []*api.ServiceConfigEntry {
 		http("mistaken", meta(account+"mistaken", lambda.KeyRegion, "eu-west-1")),
 		http("disabled", meta(account+"disabled", lambda.KeyEnabled, "false")),
 		tcp("tcp", meta(account+"tcp")),
-		extended,
+		extended("extended", "ASYNCHRONOUS"),
 		http("solo", meta(account+"solo")),
 		http("solo-b", meta(account+"solo-b", lambda.KeyCredentialsProfile, "payments")),
 		tcp("tcp-solo", meta(account+"tcp-solo")),
 		http("split", nil),
 		http("subsets", meta(account+"subsets")),
 		http("spare", meta(account+"spare")),
+		extended("extended-solo", "SYNCHRONOUS"),
 		http("web", nil),
 		http("named", nil),
 	}
@@ -213,7 +220,7 @@ func proxies() []*api.AgentServiceRegistration {
 		sidecar("shop", to("hello"), to("hello-prod"), to("plain"), to("web"), to("tcp")),
 		sidecar("desk", to("solo"), to("split"), to("subsets"), to("tcp-solo"), to("nowhere"), to("spare"), api.Upstream{
 			DestinationName: "solo-b", Config: map[string]any{"connect_timeout_ms": 700},
-		}),
+		}, to("extended-solo")),
 	}
 }
 
@@ -222,6 +229,8 @@ type recorded struct {
 	name string // of its folder
 	kind api.ServiceKind
 	id   string
+
+	beside string // the service whose sidecar it is
 
 	// clusters it must have heard of, and endpoints that must not be empty, before
 	// the recording is whole: services by their names.
@@ -233,13 +242,13 @@ func cases() []recorded {
 	return []recorded{
 		{name: "terminating-gateway", kind: api.ServiceKindTerminatingGateway, id: "gateway", clusters: fronted},
 		{
-			name: "sidecar-with-gateway", kind: api.ServiceKindConnectProxy, id: "shop-sidecar-proxy",
+			name: "sidecar-with-gateway", kind: api.ServiceKindConnectProxy, id: "shop-sidecar-proxy", beside: "shop",
 			clusters:  []string{"hello", "hello-prod", "plain", "web", "tcp"},
 			endpoints: []string{"hello", "hello-prod", "plain", "web", "tcp"},
 		},
 		{
-			name: "sidecar-without-gateway", kind: api.ServiceKindConnectProxy, id: "desk-sidecar-proxy",
-			clusters: []string{"solo", "solo-b", "subsets", "tcp-solo", "nowhere", "spare"},
+			name: "sidecar-without-gateway", kind: api.ServiceKindConnectProxy, id: "desk-sidecar-proxy", beside: "desk",
+			clusters: []string{"solo", "solo-b", "subsets", "tcp-solo", "nowhere", "spare", "extended-solo"},
 		},
 		{
 			name: "ingress-gateway", kind: api.ServiceKindIngressGateway, id: "ingress",
