@@ -79,6 +79,9 @@ func (s State) WriteChain(w io.Writer) error {
 		out.line("Service", one.FullName())
 		out.line("State", meaning(one))
 		out.line("Function", one.ARN)
+		if one.Source == lambda.SourceExtension {
+			out.line("Read from", "EnvoyExtensions "+lambda.ExtensionName)
+		}
 		out.line("Invoked by", one.Via())
 		out.line("Mode", one.Mode())
 		for _, setting := range lambda.Settings() {

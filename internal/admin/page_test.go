@@ -28,7 +28,7 @@ func shown(services ...lambda.Service) admin.Sources {
 			return admin.Table{Confirmed: time.Now(), Table: lambda.NewTable(append([]lambda.Service{
 				function("checkout", true, nil),
 				function("thumbnails", false, nil),
-				function("mail", true, nil, `mail: serverless.consul.hashicorp.com/v1alpha1/lambda/timeout = "1h": not a whole number from 1 to 900`),
+				extended(function("mail", true, nil, `mail: serverless.consul.hashicorp.com/v1alpha1/lambda/timeout = "1h": not a whole number from 1 to 900`)),
 				{Name: lambda.NewServiceName("reports", "", ""), State: lambda.StateDisabled},
 			}, services...)...)}
 		},
@@ -61,7 +61,7 @@ func shown(services ...lambda.Service) admin.Sources {
 
 func function(name string, fronted bool, change func(*lambda.Function), errors ...string) lambda.Service {
 	s := lambda.Service{
-		Name: lambda.NewServiceName(name, "", ""), State: lambda.StateOK, Fronted: fronted, Errors: errors,
+		Name: lambda.NewServiceName(name, "", ""), State: lambda.StateOK, Source: lambda.SourceMeta, Fronted: fronted, Errors: errors,
 		Function: lambda.Function{
 			ARN:     lambda.ARN{Partition: "aws", Region: "us-east-1", Account: "123456789012", Name: name},
 			Timeout: 30 * time.Second,
@@ -76,6 +76,12 @@ func function(name string, fronted bool, change func(*lambda.Function), errors .
 	return s
 }
 
+// extended is a service that Consul's own extension makes a function.
+func extended(s lambda.Service) lambda.Service {
+	s.Source, s.Extended = lambda.SourceExtension, true
+	return s
+}
+
 func handler(s admin.Sources) http.Handler { return admin.Handler(s, prometheus.NewRegistry(), "") }
 
 // TestPages: each page tells what it is there for.
@@ -86,9 +92,9 @@ func TestPages(t *testing.T) {
 		"/functions":                  {`href="/functions/checkout"`, "terminating gateway", "callers themselves", "disabled"},
 		"/functions?q=THUMB":          {`href="/functions/thumbnails"`},
 		"/functions?q=nothing":        {"No service fits"},
-		"/functions/checkout":         {"arn:aws:lambda:us-east-1:123456789012:function:checkout", "gateway-1", "30", "find a registered implementation"},
+		"/functions/checkout":         {"arn:aws:lambda:us-east-1:123456789012:function:checkout", "gateway-1", "30", "What its Meta says", "find a registered implementation"},
 		"/functions/CHECKOUT":         {"gateway-1"},
-		"/functions/mail":             {"Why it is not invoked", "not a whole number", "no endpoints"},
+		"/functions/mail":             {"Why it is not invoked", "not a whole number", "no endpoints", "What its Envoy extension says"},
 		"/proxies":                    {"gateway-1", "terminating-gateway", "1.38.3"},
 		"/proxies/gateway-1":          {"checkout.default.dc1", "its state is error", "find a registered implementation"},
 		"/proxies/api-sidecar-proxy":  {"all as Consul made it"},

@@ -38,7 +38,7 @@ type TableAge struct {
 	Problem    string   `json:"problem"`     // why it is not up to date; empty if it is
 }
 
-// Service is one service whose Meta speaks of Lambda.
+// Service is one service whose entry speaks of Lambda.
 type Service struct {
 	Name      string       `json:"name"`
 	Namespace string       `json:"namespace"`
@@ -50,6 +50,10 @@ type Service struct {
 
 	// Fronted says that the entry of a terminating gateway lists it.
 	Fronted bool `json:"fronted"`
+
+	// Source is where it was read: its Meta ("meta"), or Consul's own extension
+	// ("extension").
+	Source lambda.Source `json:"source"`
 
 	// Settings are what its Meta says of how it is invoked, by key without prefix,
 	// where that is not the default.
@@ -124,7 +128,7 @@ func (s Sources) State(now time.Time) State {
 		for _, one := range table.Table.Services() {
 			state.Services = append(state.Services, Service{
 				Name: one.Name.Name, Namespace: one.Name.Namespace, Partition: one.Name.Partition,
-				ARN: one.Function.ARN.String(), State: one.State,
+				ARN: one.Function.ARN.String(), State: one.State, Source: one.Source,
 				Errors: list(one.Errors), Warnings: list(one.Warnings),
 				Fronted: one.Fronted, Settings: settings(one.Function),
 			})

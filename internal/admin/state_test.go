@@ -34,8 +34,8 @@ func TestStateGolden(t *testing.T) {
 			return admin.Table{
 				Confirmed: time.Now(), Problem: "reading service-defaults: it is away",
 				Table: lambda.NewTable(
-					lambda.Service{Name: lambda.NewServiceName("one", "", ""), State: lambda.StateOK, Function: lambda.Function{ARN: fn}, Warnings: []string{"one: a <key> nobody reads"}},
-					lambda.Service{Name: lambda.NewServiceName("two", "blue", "east"), State: lambda.StateError, Errors: []string{"two: no", "two: nor this"}},
+					lambda.Service{Name: lambda.NewServiceName("one", "", ""), State: lambda.StateOK, Source: lambda.SourceMeta, Function: lambda.Function{ARN: fn}, Warnings: []string{"one: a <key> nobody reads"}},
+					lambda.Service{Name: lambda.NewServiceName("two", "blue", "east"), State: lambda.StateError, Source: lambda.SourceExtension, Errors: []string{"two: no", "two: nor this"}},
 				),
 			}
 		},
