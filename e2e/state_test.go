@@ -38,6 +38,7 @@ type serviceState struct {
 	Name     string   `json:"name"`
 	ARN      string   `json:"arn"`
 	State    string   `json:"state"`
+	Source   string   `json:"source"`
 	Errors   []string `json:"errors"`
 	Warnings []string `json:"warnings"`
 }
@@ -51,6 +52,7 @@ type proxyState struct {
 		Service string `json:"service"`
 		Form    string `json:"form"`
 		Path    string `json:"path"`
+		Reason  string `json:"reason"`
 	} `json:"patched"`
 	Rejected []struct {
 		Resource string `json:"resource"`
@@ -92,6 +94,16 @@ func (p proxyState) form(service string) string {
 	for _, patched := range p.Patched {
 		if patched.Service == service {
 			return patched.Form + " " + patched.Path
+		}
+	}
+	return ""
+}
+
+// reason is why a proxy has a service without endpoints.
+func (p proxyState) reason(service string) string {
+	for _, patched := range p.Patched {
+		if patched.Service == service {
+			return patched.Reason
 		}
 	}
 	return ""
