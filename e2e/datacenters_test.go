@@ -34,9 +34,10 @@ func TestTwoDatacenters(t *testing.T) {
 	two.carried()
 	arn := two.function("hello", "hello", nil)
 	two.byHand("hello", meta(arn))
-	one.allow("web", "hello")
+	one.documented("Two datacenters, federated")
+	two.replicated(api.TerminatingGateway, "gateway")
 	two.replicated(api.ServiceIntentions, "hello")
-	gateway, err := two.AddTerminatingGateway(two.ctx, "gateway", []string{"hello"}, drainsAtOnce)
+	gateway, err := two.AddTerminatingGateway(two.ctx, "gateway", nil, frontsHello)
 	two.must(err)
 	two.healthy(gateway.Envoy)
 	web, err := one.AddSidecar(one.ctx, "web", nil, testmesh.ProxyOptions{Upstreams: []api.Upstream{
@@ -67,9 +68,14 @@ func TestTwoDatacenters(t *testing.T) {
 	one.signed()
 }
 
-// drainsAtOnce is for gateways that are to heed a new intention at once. By default
-// Envoy spreads the end of connections accepted under older ones over ten minutes.
-var drainsAtOnce = testmesh.ProxyOptions{EnvoyArgs: []string{"--drain-strategy", "immediate"}}
+// frontsHello is for gateways whose documented entry lists hello, and that are to heed a
+// new intention at once. By default Envoy spreads the end of connections accepted under
+// older ones over ten minutes.
+var frontsHello = testmesh.ProxyOptions{
+	Rules: `service "gateway" { policy = "write" } service "hello" { policy = "write" }
+service_prefix "" { policy = "read" } node_prefix "" { policy = "read" } agent_prefix "" { policy = "read" }`,
+	EnvoyArgs: []string{"--drain-strategy", "immediate"},
+}
 
 // carried starts the mesh's lambdamesh between two recorders, and a mesh gateway that is
 // connected to it.

@@ -27,7 +27,8 @@ var (
 	heading  = regexp.MustCompile(`(?m)^#+ `)
 )
 
-// entriesOf are the config entries of a section, up to the next heading of any level.
+// entriesOf are the config entries of a section, up to the next heading of any level. A
+// block that is none, such as the upstreams of a registration, is not among them.
 func (s *story) entriesOf(section string) (entries []string) {
 	s.t.Helper()
 	root, err := testmesh.SourceRoot()
@@ -37,7 +38,9 @@ func (s *story) entriesOf(section string) (entries []string) {
 	for _, part := range heading.Split(string(text), -1) {
 		if title, body, _ := strings.Cut(part, "\n"); title == section {
 			for _, block := range hclBlock.FindAllStringSubmatch(body, -1) {
-				entries = append(entries, block[1])
+				if strings.HasPrefix(block[1], "Kind") {
+					entries = append(entries, block[1])
+				}
 			}
 		}
 	}

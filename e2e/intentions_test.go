@@ -21,56 +21,49 @@ func TestIntentionsWithoutAGateway(t *testing.T) {
 	t.Parallel()
 	s := begin(t, testmesh.MeshConfig{NoRegistrator: true})
 	arns := map[string]string{}
-	for _, name := range []string{"allowed", "denied", "unsaid", "some"} {
+	for _, name := range []string{"near", "vault", "unsaid", "ledger"} {
 		arns[name] = s.function(name, "hello", nil)
 		s.byHand(name, meta(arns[name]))
 	}
-	s.allow("web", "allowed")
-	s.must(s.Consul.Deny(s.ctx, "web", "denied"))
-	s.must(s.Consul.SetEntry(s.ctx, &api.ServiceIntentionsConfigEntry{
-		Kind: api.ServiceIntentions, Name: "some",
-		Sources: []*api.SourceIntention{{Name: "web", Permissions: []*api.IntentionPermission{
-			{Action: api.IntentionActionAllow, HTTP: &api.IntentionHTTPPermission{PathPrefix: "/public"}},
-		}}},
-	}))
+	s.documented("Intentions without a gateway")
 	gateway := s.gateway("gateway", "*")
-	web := s.sidecar("web", "allowed", "denied", "unsaid", "some")
-	s.until(web, "allowed", arns["allowed"])
-	s.answers(web, "denied", testmesh.Request{}, 403)
+	web := s.sidecar("web", "near", "vault", "unsaid", "ledger")
+	s.until(web, "near", arns["near"])
+	s.answers(web, "vault", testmesh.Request{}, 403)
 	s.answers(web, "unsaid", testmesh.Request{}, 403)
-	s.answers(web, "some", testmesh.Request{Path: "/public"}, 200)
-	s.answers(web, "some", testmesh.Request{Path: "/private"}, 403)
+	s.answers(web, "ledger", testmesh.Request{Path: "/public"}, 200)
+	s.answers(web, "ledger", testmesh.Request{Path: "/private"}, 403)
 
 	before := len(s.AWS.Invoke.Calls())
 	s.must(gateway.Remove(s.ctx))
-	s.has(web, "allowed", "cluster direct")
-	s.until(web, "allowed", arns["allowed"])
-	for _, name := range []string{"denied", "unsaid", "some"} {
+	s.has(web, "near", "cluster direct")
+	s.until(web, "near", arns["near"])
+	for _, name := range []string{"vault", "unsaid", "ledger"} {
 		s.has(web, name, " direct")
 		for range 5 {
 			s.answers(web, name, testmesh.Request{Path: "/public"}, 503)
 		}
 	}
 	for _, call := range s.AWS.Invoke.Calls()[before:] {
-		if !invocationOf(arns["allowed"])(call) {
+		if !invocationOf(arns["near"])(call) {
 			t.Errorf("a refused call reached AWS: %+v", call)
 		}
 	}
 	// Changes are heeded at once, both ways, for that service alone.
-	stop := s.load(web, "allowed", 1)
+	stop := s.load(web, "near", 1)
 	began := time.Now()
-	s.allow("web", "denied")
-	s.until(web, "denied", arns["denied"])
+	s.allow("web", "vault")
+	s.until(web, "vault", arns["vault"])
 	t.Logf("allowed, and invoked after %s", time.Since(began))
 	began = time.Now()
-	s.must(s.Consul.Deny(s.ctx, "web", "denied"))
-	s.answers(web, "denied", testmesh.Request{}, 503)
+	s.must(s.Consul.Deny(s.ctx, "web", "vault"))
+	s.answers(web, "vault", testmesh.Request{}, 503)
 	t.Logf("denied, and refused after %s", time.Since(began))
-	s.must(s.Consul.DeleteEntry(s.ctx, api.ServiceIntentions, "denied"))
+	s.must(s.Consul.DeleteEntry(s.ctx, api.ServiceIntentions, "vault"))
 	s.allow("*", "*")
 	s.until(web, "unsaid", arns["unsaid"])
-	s.until(web, "denied", arns["denied"])
-	s.answers(web, "some", testmesh.Request{Path: "/public"}, 503)
+	s.until(web, "vault", arns["vault"])
+	s.answers(web, "ledger", testmesh.Request{Path: "/public"}, 503)
 	if calls, failures := stop(); len(failures) > 0 {
 		t.Errorf("of %d calls of the allowed function, failed: %v", calls, failures)
 	}

@@ -17,7 +17,10 @@ func TestGatewayIsKilled(t *testing.T) {
 	arn := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(arn))
 	s.allow("web", "hello")
-	gateway := s.gateway("gateway", "hello")
+	s.documented("A gateway comes and goes")
+	gateway, err := s.AddTerminatingGateway(s.ctx, "gateway", nil, frontsHello)
+	s.must(err)
+	s.healthy(gateway.Envoy)
 	web := s.sidecar("web", "hello")
 	s.until(web, "hello", arn)
 

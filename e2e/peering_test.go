@@ -25,14 +25,8 @@ func TestPeeredClusters(t *testing.T) {
 	peer(near, "near", far, "far")
 	arn := far.function("hello", "hello", nil)
 	far.byHand("hello", meta(arn))
-	far.must(far.Consul.SetEntry(
-		far.ctx,
-		&api.ExportedServicesConfigEntry{Name: "default", Services: []api.ExportedService{
-			{Name: "hello", Consumers: []api.ServiceConsumer{{Peer: "near"}}},
-		}},
-		mayCall("hello", api.IntentionActionAllow),
-	))
-	gateway, err := far.AddTerminatingGateway(far.ctx, "gateway", []string{"hello"}, drainsAtOnce)
+	far.documented("Two peered clusters")
+	gateway, err := far.AddTerminatingGateway(far.ctx, "gateway", nil, frontsHello)
 	far.must(err)
 	far.healthy(gateway.Envoy)
 	web, err := near.AddSidecar(near.ctx, "web", nil, testmesh.ProxyOptions{Upstreams: []api.Upstream{
@@ -52,21 +46,16 @@ func TestPeeredClusters(t *testing.T) {
 			t.Errorf("%s has patches: %v", id, got)
 		}
 	}
-	far.must(far.Consul.SetEntry(far.ctx, mayCall("hello", api.IntentionActionDeny)))
+	far.must(far.Consul.SetEntry(far.ctx, &api.ServiceIntentionsConfigEntry{
+		Kind: api.ServiceIntentions, Name: "hello",
+		Sources: []*api.SourceIntention{{Name: "web", Peer: "near", Action: api.IntentionActionDeny}},
+	}))
 	near.answers(web, "hello", testmesh.Request{}, 403)
 	near.untouched(web.ProxyID)
 	for _, cluster := range []*story{near, far} {
 		cluster.untouched("mesh-gateway")
 	}
 	near.signed()
-}
-
-// mayCall is the intention about web of the peer near.
-func mayCall(service string, action api.IntentionAction) *api.ServiceIntentionsConfigEntry {
-	return &api.ServiceIntentionsConfigEntry{
-		Kind: api.ServiceIntentions, Name: service,
-		Sources: []*api.SourceIntention{{Name: "web", Peer: "near", Action: action}},
-	}
 }
 
 // peer lets two clusters know each other by these names.
