@@ -78,6 +78,7 @@ func TestTopologies(t *testing.T) {
 	s.run("API gateway and ingress gateway", s.edges)
 	s.run("transparent proxy", s.transparent)
 	s.run("tcp, and instances of its own", s.noFunctions)
+	s.run("admin partitions", s.partitions)
 	s.run("every service", s.everyService)
 	s.signed()
 }
