@@ -47,6 +47,7 @@ func TestConsulsOwnExtension(t *testing.T) {
 	s.web = s.sidecar("web", upstreams...)
 
 	s.run("invoked once, in the mode that is written", s.once)
+	s.run("sidecars start", s.start)
 	s.run("bounds and intentions", s.bounded)
 	s.run("while calls run", s.toggled)
 	s.run("a lost gateway stays the way", s.lost)
@@ -128,6 +129,20 @@ func (s *extending) once(t *testing.T) {
 		if got := p.form(name); got != want {
 			t.Errorf("%s has %s as %q", p.ID, name, got)
 		}
+	}
+}
+
+// start: a sidecar always becomes ready, whatever Consul knows of gateways at first.
+func (s *extending) start(t *testing.T) {
+	late, err := s.AddSidecar(s.ctx, "late", []string{"report", "near"}, testmesh.ProxyOptions{NoEnvoy: true})
+	s.must(err)
+	s.allow("late", "report", "near")
+	for range 2 {
+		s.must(late.StartEnvoy(s.ctx))
+		s.invoked(late, "near", testmesh.Request{}, s.arnOf("report"))
+		s.invoked(late, "report", testmesh.Request{}, s.arnOf("report"))
+		s.has(late, "report", "")
+		s.must(late.Envoy.Stop())
 	}
 }
 
