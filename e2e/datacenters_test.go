@@ -34,14 +34,18 @@ func TestTwoDatacenters(t *testing.T) {
 	two.carried()
 	arn := two.function("hello", "hello", nil)
 	two.byHand("hello", meta(arn))
+	two.must(two.Consul.RegisterLambda(two.ctx, "extended"))
+	two.must(two.Consul.SetEntry(two.ctx, two.extended("extended", "hello", "")))
+	one.allow("web", "extended")
 	one.documented("Two datacenters, federated")
 	two.replicated(api.TerminatingGateway, "gateway")
 	two.replicated(api.ServiceIntentions, "hello")
-	gateway, err := two.AddTerminatingGateway(two.ctx, "gateway", nil, frontsHello)
+	gateway, err := two.AddTerminatingGateway(two.ctx, "gateway", nil, fronting)
 	two.must(err)
 	two.healthy(gateway.Envoy)
 	web, err := one.AddSidecar(one.ctx, "web", nil, testmesh.ProxyOptions{Upstreams: []api.Upstream{
 		{DestinationName: "hello", Datacenter: "dc2", MeshGateway: api.MeshGatewayConfig{Mode: api.MeshGatewayModeLocal}},
+		{DestinationName: "extended", Datacenter: "dc2", MeshGateway: api.MeshGatewayConfig{Mode: api.MeshGatewayModeLocal}},
 	}})
 	one.must(err)
 	one.healthy(web.Envoy)
@@ -52,6 +56,10 @@ func TestTwoDatacenters(t *testing.T) {
 	if got := two.state().proxy("gateway").form("hello"); got != "cluster gateway" {
 		t.Errorf("the terminating gateway of dc2 has hello as %q", got)
 	}
+	// Consul's own extension leaves sidecars alone while a gateway fronts the function in its
+	// own datacenter.
+	two.must(gateway.Front(two.ctx, "hello", "extended"))
+	one.until(web, "extended", arn)
 	for _, id := range []string{"mesh-gateway", web.ProxyID} {
 		if got := one.state().proxy(id).Patched; len(got) > 0 {
 			t.Errorf("%s of dc1 has patches: %v", id, got)
@@ -68,12 +76,12 @@ func TestTwoDatacenters(t *testing.T) {
 	one.signed()
 }
 
-// frontsHello is for gateways whose documented entry lists hello, and that are to heed a
-// new intention at once. By default Envoy spreads the end of connections accepted under
-// older ones over ten minutes.
-var frontsHello = testmesh.ProxyOptions{
-	Rules: `service "gateway" { policy = "write" } service "hello" { policy = "write" }
-service_prefix "" { policy = "read" } node_prefix "" { policy = "read" } agent_prefix "" { policy = "read" }`,
+// fronting is for gateways whose entry is written apart, and that are to heed a new
+// intention at once. By default Envoy spreads the end of connections accepted under older
+// ones over ten minutes.
+var fronting = testmesh.ProxyOptions{
+	// A gateway needs the certificate of each service it fronts, so the right to write it.
+	Rules:     `service_prefix "" { policy = "write" } node_prefix "" { policy = "read" } agent_prefix "" { policy = "read" }`,
 	EnvoyArgs: []string{"--drain-strategy", "immediate"},
 }
 

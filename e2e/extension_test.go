@@ -208,7 +208,7 @@ func (s *extending) toggled(t *testing.T) {
 // lost: without an endpoint of the gateway, Consul's extension would have the sidecar
 // invoke; while the entry lists the function, it does not.
 func (s *extending) lost(t *testing.T) {
-	s.invoked(s.web, "report", testmesh.Request{}, s.arnOf("report"))
+	s.until(s.web, "report", s.arnOf("report"))
 	s.must(s.Consul.DeregisterAgentService(s.ctx, s.gateway.Name))
 	s.applied(s.web.Envoy, s.arnOf("report"), true)
 	s.answers(s.web, "report", testmesh.Request{}, http.StatusServiceUnavailable)

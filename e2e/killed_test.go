@@ -18,7 +18,7 @@ func TestGatewayIsKilled(t *testing.T) {
 	s.byHand("hello", meta(arn))
 	s.allow("web", "hello")
 	s.documented("A gateway comes and goes")
-	gateway, err := s.AddTerminatingGateway(s.ctx, "gateway", nil, frontsHello)
+	gateway, err := s.AddTerminatingGateway(s.ctx, "gateway", nil, fronting)
 	s.must(err)
 	s.healthy(gateway.Envoy)
 	web := s.sidecar("web", "hello")

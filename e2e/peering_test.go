@@ -26,7 +26,7 @@ func TestPeeredClusters(t *testing.T) {
 	arn := far.function("hello", "hello", nil)
 	far.byHand("hello", meta(arn))
 	far.documented("Two peered clusters")
-	gateway, err := far.AddTerminatingGateway(far.ctx, "gateway", nil, frontsHello)
+	gateway, err := far.AddTerminatingGateway(far.ctx, "gateway", nil, fronting)
 	far.must(err)
 	far.healthy(gateway.Envoy)
 	web, err := near.AddSidecar(near.ctx, "web", nil, testmesh.ProxyOptions{Upstreams: []api.Upstream{

@@ -59,12 +59,7 @@ func TestTopologies(t *testing.T) {
 	s.app("app")
 	s.documented("Several functions behind one terminating gateway")
 	var err error
-	s.gateway, err = s.AddTerminatingGateway(s.ctx, "gateway", nil, testmesh.ProxyOptions{
-		// A gateway needs the certificate of each service it fronts, so the right to write it.
-		Rules: `service_prefix "" { policy = "write" } node_prefix "" { policy = "read" } agent_prefix "" { policy = "read" }`,
-		// Else a connection accepted under older intentions stays for a while: see TestThroughAGateway.
-		EnvoyArgs: []string{"--drain-strategy", "immediate"},
-	})
+	s.gateway, err = s.AddTerminatingGateway(s.ctx, "gateway", nil, fronting)
 	s.must(err)
 	s.healthy(s.gateway.Envoy)
 	s.web = s.sidecar("web", append([]string{"halves", "mixed", "canary", "shop", "old-hello", "app", "external", "legacy", "raw"}, services...)...)

@@ -12,14 +12,15 @@ import (
 // Consul's own Lambda extension (EnvoyExtensions builtin/aws/lambda in service-defaults)
 // makes of a service's resources, with Consul 1.22.5:
 //
-//	                on a terminating gateway              on a sidecar, if Consul knows no endpoint of the
-//	                                                      service that is a gateway's
+//	                on a terminating gateway              on a sidecar, while Consul knows no endpoint of a
+//	                                                      gateway for it, in whatever datacenter
 //	cluster         LOGICAL_DNS, lambda.REGION.amazonaws.com:443, TLS that verifies nobody, and the metadata
 //	                com.amazonaws.lambda/egress_gateway; connect timeout stays, all else of it is lost, the
 //	                sidecar's client certificate too
 //	listener        aws_lambda before the router, which waits for that metadata, and strip_any_host_port
 //	route           no auto_host_rewrite                  unchanged
 //
+// Of a chain that an upstream customizes (HASH~SNI) the listener alone.
 // On other proxies nothing (recorded in testdata; Consul's source says the same). Our
 // cluster, or one without endpoints, comes in place of each such cluster, and has no
 // metadata: so the filter in the listener stays inert, and nothing is signed twice. Never
@@ -88,11 +89,11 @@ func (p *Patcher) refusalDirect(service *lambda.Service, at sni, proxy Proxy) st
 	case !p.allowsDirect(service, at, proxy) && service.Fronted:
 		return "a terminating gateway's entry lists it, and Consul knows no endpoint of that gateway"
 	case !p.allowsDirect(service, at, proxy):
-		return fmt.Sprintf("it is of datacenter %s; Consul's own extension hides the way there", at.datacenter)
+		return fmt.Sprintf("it is of datacenter %s, and Consul knows no endpoint of a gateway there", at.datacenter)
 	case proxy.Service == "":
 		return "it is not known whose sidecar this is"
 	case !strings.EqualFold(caller.Partition, at.service.Partition):
-		return fmt.Sprintf("it is of partition %s; Consul's own extension hides the way there", at.service.Partition)
+		return fmt.Sprintf("it is of partition %s, and Consul knows no endpoint of a gateway there", at.service.Partition)
 	case !p.table.Intentions().Allow(caller, at.service):
 		return notPermitted
 	}
