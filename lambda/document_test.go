@@ -43,9 +43,11 @@ mean nothing are a mistake: the service is in state error and not invoked.
 		row(s.Key, "both", s.Values, s.Default, s.Doc)
 	}
 	b.WriteString(`
-Two more things are read:
+Three more things are read:
 
 - The prefix ` + "`" + alphaPrefix + "`" + `, which stands on two tags of the example in Consul's documentation by mistake, with a warning.
+- Consul's own Lambda extension (EnvoyExtensions, ` + "`" + ExtensionName + "`" + `) in an entry makes a function too, by its Arguments ARN, InvocationMode and
+  PayloadPassthrough. Meta beside it counts; two different functions are a mistake. [All cases](topologies.md#consul-already-patched-it).
 - The mark ` + "`" + Mark + "`" + `, a tag on the service and a key of Meta, says that a registrator made a thing and may change it.
 `)
 	return b.String()
