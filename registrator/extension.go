@@ -7,10 +7,6 @@ import (
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
-// extensionName is Consul's own Lambda extension. Consul's own registrator writes
-// it into an entry where we write Meta.
-const extensionName = "builtin/aws/lambda"
-
 // extension is one of an entry's EnvoyExtensions.
 type extension struct {
 	Name      string
@@ -22,7 +18,7 @@ type extension struct {
 // arn is the function that Consul's Lambda extension invokes; zero if it is
 // another one, or does not say.
 func (x extension) arn() lambda.ARN {
-	if x.Name != extensionName {
+	if x.Name != lambda.ExtensionName {
 		return lambda.ARN{}
 	}
 	arn, _ := lambda.ParseARN(x.Arguments.ARN)
@@ -46,7 +42,7 @@ func (e *Entry) extensions() []extension {
 // hasLambdaExtension reports that Consul's own Lambda extension is switched on in
 // the entry.
 func (e *Entry) hasLambdaExtension() bool {
-	return slices.ContainsFunc(e.extensions(), func(x extension) bool { return x.Name == extensionName })
+	return slices.ContainsFunc(e.extensions(), func(x extension) bool { return x.Name == lambda.ExtensionName })
 }
 
 // extends reports whether Consul's Lambda extension for this function is the only

@@ -57,7 +57,7 @@ func ourEntry(t testing.TB, name string, arn lambda.ARN, more ...string) *Entry 
 func lambdaExtensions(arns ...lambda.ARN) []any {
 	var all []any
 	for _, arn := range arns {
-		all = append(all, map[string]any{"Name": extensionName, "Arguments": map[string]any{"ARN": arn.String()}})
+		all = append(all, map[string]any{"Name": lambda.ExtensionName, "Arguments": map[string]any{"ARN": arn.String()}})
 	}
 	return all
 }

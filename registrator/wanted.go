@@ -88,7 +88,7 @@ func (p *planner) foreignEntry(entry *Entry, ours *Instance, arn lambda.ARN) str
 	case entry.handWritten(arn) && p.Adopt:
 		return ""
 	case entry.hasLambdaExtension() && !entry.handWritten(arn):
-		return "its service-defaults entry has the Envoy extension builtin/aws/lambda, which Consul itself applies, and not for this function alone"
+		return "its service-defaults entry has the Envoy extension " + lambda.ExtensionName + ", which Consul itself applies, and not for this function alone"
 	case entry.handWritten(arn):
 		return "its service-defaults entry was written by hand for this function; --adopt takes it over"
 	case !entry.arn().IsZero():
