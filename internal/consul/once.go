@@ -63,7 +63,7 @@ func (c *Client) WhyNot(ctx context.Context, service string) string {
 	if slices.Sort(like); len(like) > 0 {
 		return "the keys of its Meta begin with something else than " + lambda.Prefix + ": " + strings.Join(like, ", ")
 	}
-	return "its service-defaults entry has no Meta that begins with " + lambda.Prefix
+	return "its service-defaults entry has neither Meta that begins with " + lambda.Prefix + " nor EnvoyExtensions " + lambda.ExtensionName
 }
 
 // within are the options of a read about a service: Consul's community edition, which

@@ -33,7 +33,7 @@ func TestWhyNot(t *testing.T) {
 	c := tokenWith(ctx, t, consul.ServiceRule)
 	for service, words := range map[string]string{
 		"nobody":   "no service-defaults entry",
-		"plain":    "has no Meta that begins with " + lambda.Prefix,
+		"plain":    "neither Meta that begins with " + lambda.Prefix + " nor EnvoyExtensions builtin/aws/lambda",
 		"misspelt": "hashicorp.com/v1/lambda/enabled",
 	} {
 		if why := c.WhyNot(ctx, service); !strings.Contains(why, words) {
