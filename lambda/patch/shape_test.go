@@ -97,5 +97,10 @@ func FuzzReadShape(f *testing.F) {
 		if want := decodedShape(&decoded); !ok || got != want {
 			t.Errorf("shape %+v, %t, want %+v", got, ok, want)
 		}
+		_, marked := decoded.GetMetadata().GetFilterMetadata()[lambdaMetadata]
+		kind, _ := decoded.GetClusterDiscoveryType().(*clusterv3.Cluster_Type)
+		if want := marked && kind != nil && kind.Type == clusterv3.Cluster_LOGICAL_DNS; isExtended(joined) != want {
+			t.Errorf("made by Consul's extension: want %t", want)
+		}
 	})
 }
