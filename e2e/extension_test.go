@@ -112,8 +112,10 @@ func (s *extending) once(t *testing.T) {
 		}
 		dump, err := way.envoy.ConfigDump(s.ctx, "dynamic_active_clusters")
 		s.must(err)
-		if strings.Contains(string(dump), "egress_gateway") {
-			t.Errorf("%s has a cluster that Consul's filter waits for", way.envoy.LogPath())
+		for _, consuls := range []string{"egress_gateway", "*.amazonaws.com"} {
+			if strings.Contains(string(dump), consuls) {
+				t.Errorf("%s has a cluster of Consul's extension: %s", way.envoy.LogPath(), consuls)
+			}
 		}
 	}
 	state := s.state()
