@@ -51,6 +51,7 @@ func TestConsulsOwnExtension(t *testing.T) {
 	s.run("bounds and intentions", s.bounded)
 	s.run("while calls run", s.toggled)
 	s.run("a lost gateway stays the way", s.lost)
+	s.run("mistakes", s.mistaken)
 	s.run("a mistake that Consul requires", s.required)
 	s.signed()
 }
@@ -229,6 +230,43 @@ func (s *extending) lost(t *testing.T) {
 	}))
 	s.until(s.web, "report", s.arnOf("report"))
 	s.has(s.web, "report", "")
+}
+
+// mistaken: a mistake is shown and not invoked, also where Consul's extension would; what
+// bounds Consul's extension to versions does not bound ours. Consul 1.22.5 itself refuses
+// Arguments that it cannot read, and takes any text for an ARN or a mode.
+func (s *extending) mistaken(t *testing.T) {
+	is := func(state, words string) {
+		t.Helper()
+		s.must(testmesh.Poll(s.ctx, func(context.Context) error {
+			got := s.state().service("broken")
+			if got.State != state || !strings.Contains(fmt.Sprint(got.Errors, got.Warnings), words) {
+				return fmt.Errorf("broken is %+v, want %s", got, words)
+			}
+			return nil
+		}))
+	}
+	for _, arguments := range []map[string]any{{}, {"arn": 7}, {"arn": s.arnOf("report"), "payloadPassthrough": "yes"}} {
+		entry := s.extended("broken", "report", "")
+		entry.EnvoyExtensions[0].Arguments = arguments
+		if err := s.Consul.SetEntry(s.ctx, entry); err == nil {
+			t.Errorf("Consul takes %v", arguments)
+		}
+	}
+	s.must(s.Consul.SetEntry(s.ctx, s.extended("broken", "report", "later")))
+	is("error", `"later": neither SYNCHRONOUS nor ASYNCHRONOUS`)
+	before := len(s.AWS.Invoke.Calls())
+	for range 5 {
+		s.answers(s.web, "broken", testmesh.Request{}, http.StatusServiceUnavailable)
+	}
+	if calls := s.AWS.Invoke.Calls()[before:]; len(calls) > 0 {
+		t.Errorf("AWS was asked: %+v", calls)
+	}
+	bounded := s.extended("broken", "report", "")
+	bounded.EnvoyExtensions[0].EnvoyVersion = "< 1.0.0"
+	s.must(s.Consul.SetEntry(s.ctx, bounded))
+	is("ok", `EnvoyVersion = "< 1.0.0"`)
+	s.until(s.web, "broken", s.arnOf("report"))
 }
 
 // required: Consul refuses all configuration to a gateway while a required extension has a
