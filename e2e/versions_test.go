@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,6 +43,8 @@ func TestEnvoyVersions(t *testing.T) {
 		s.byHand(name, meta)
 		s.allow("*", name)
 	}
+	upstreams = append(upstreams, "extended")
+	s.extends("extended", "tell")
 	for _, name := range []string{"retried", "gone", "gone-later"} {
 		s.must(s.Consul.SetEntry(s.ctx, &api.ServiceRouterConfigEntry{
 			Kind: api.ServiceRouter, Name: name,
@@ -61,13 +64,14 @@ func TestEnvoyVersions(t *testing.T) {
 // onEnvoy tells the story with a gateway and two sidecars of one version.
 func (s *story) onEnvoy(version, arn string, upstreams []string) {
 	name := strings.ReplaceAll(version, ".", "-")
-	fronted := "fronted-" + name
+	fronted, extended := "fronted-"+name, "extended-"+name
 	s.byHand(fronted, meta(arn))
+	s.extends(extended, "tell")
 	s.allow("web-"+name, fronted)
-	gateway, err := s.AddTerminatingGateway(s.ctx, "gateway-"+name, []string{fronted}, testmesh.ProxyOptions{EnvoyVersion: version})
+	gateway, err := s.AddTerminatingGateway(s.ctx, "gateway-"+name, []string{fronted, extended}, testmesh.ProxyOptions{EnvoyVersion: version})
 	s.must(err)
 	s.healthy(gateway.Envoy)
-	web, err := s.AddSidecar(s.ctx, "web-"+name, append(upstreams, fronted), testmesh.ProxyOptions{EnvoyVersion: version})
+	web, err := s.AddSidecar(s.ctx, "web-"+name, append(upstreams, fronted, extended), testmesh.ProxyOptions{EnvoyVersion: version})
 	s.must(err)
 	s.healthy(web.Envoy)
 	for _, e := range []*testmesh.Envoy{gateway.Envoy, web.Envoy} {
@@ -87,6 +91,19 @@ func (s *story) onEnvoy(version, arn string, upstreams []string) {
 	}
 	if got := s.answers(web, "raw", told(`{"raise":"boom"}`), 200); got.Header.Get("X-Amz-Function-Error") == "" {
 		s.t.Errorf("error-mapping=false gives %v", got)
+	}
+	// The filter of Consul's own extension stays inert: a second one would wrap the envelope.
+	for upstream, envoy := range map[string]*testmesh.Envoy{extended: gateway.Envoy, "extended": web.Envoy} {
+		s.applied(envoy, arn, true)
+		request := told(`{}`)
+		request.Path = "/once"
+		var event struct {
+			Path string `json:"raw_path"`
+		}
+		s.must(json.Unmarshal(s.answers(web, upstream, request, 200).Body, &event))
+		if event.Path != "/once" {
+			s.t.Errorf("%s: the function saw %s", upstream, event.Path)
+		}
 	}
 	// Retries: of the cluster's own policy, and of a route's. An Envoy before 1.37 would
 	// end at the latter, so there they are off.
@@ -119,6 +136,14 @@ func (s *story) onEnvoy(version, arn string, upstreams []string) {
 			s.t.Errorf("%s: %d unknown fields, running: %t", e.LogPath(), unknown, e.Running())
 		}
 	}
+}
+
+// extends makes a service a function by Consul's own extension, and lets everybody call it.
+func (s *story) extends(name, function string) {
+	s.t.Helper()
+	s.must(s.Consul.RegisterLambda(s.ctx, name))
+	s.must(s.Consul.SetEntry(s.ctx, s.extended(name, function, "")))
+	s.allow("*", name)
 }
 
 // unsigned: an Envoy without credentials sends no signature, and nothing of the caller's
