@@ -68,14 +68,10 @@ func withFilters(raw []byte, v Version) []byte {
 	if proto.Unmarshal(raw, &m) != nil {
 		return raw
 	}
-	chain := m.GetHttpFilters()
+	// Consul's own extension may have put its filter there: ours replaces it.
+	chain := slices.DeleteFunc(m.GetHttpFilters(), func(f *hcmv3.HttpFilter) bool { return f.GetName() == filterLambda })
 	if len(chain) == 0 {
 		return raw
-	}
-	for _, f := range chain {
-		if f.GetName() == filterLambda {
-			return raw // Consul's own extension has put it there
-		}
 	}
 	inert := []struct {
 		name   string

@@ -127,7 +127,7 @@ func TestOldEnvoy(t *testing.T) {
 	r.proxy.Version = old
 	for name, v := range r.verdicts(r.patcher(t, options(t))) {
 		if name == "extended-solo"+domain {
-			if made := v.Patch.Make(); made.Form != "" || !strings.Contains(made.Reason, "1.31") {
+			if made := v.Patch.Make(); made.Form != "" || !strings.Contains(made.Reason, "1.30") {
 				t.Errorf("%s: form %q, reason %q", name, made.Form, made.Reason)
 			}
 		} else if v != (Verdict{}) {
