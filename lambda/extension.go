@@ -46,7 +46,7 @@ func FromExtension(service string, arguments map[string]any) (Function, error) {
 				p.mistake(one.name, "missing: the function's ARN")
 			}
 			continue
-		case text == "" && one.name == "InvocationMode":
+		case ok && text == "" && one.name == "InvocationMode":
 			continue // as Consul's registrator writes what nobody set
 		}
 		p.values[one.name] = strings.TrimSpace(text)

@@ -41,7 +41,10 @@ func TestFromExtension(t *testing.T) {
 		"no ARN":            {arguments: map[string]any{"ARN": "x"}, mistakes: []string{`ARN = "x": not the ARN`}},
 		"another service's": {arguments: map[string]any{"ARN": "arn:aws:s3:::bucket"}, mistakes: []string{"not the ARN"}},
 		"a number":          {arguments: map[string]any{"ARN": 7.0}, mistakes: []string{"ARN: neither text"}},
-		"a list":            {arguments: map[string]any{"ARN": []any{text}}, mistakes: []string{"ARN: neither text"}},
+		"a number for a mode": {
+			arguments: map[string]any{"ARN": text, "InvocationMode": 7.0}, mistakes: []string{"InvocationMode: neither text"},
+		},
+		"a list": {arguments: map[string]any{"ARN": []any{text}}, mistakes: []string{"ARN: neither text"}},
 		"all wrong": {
 			arguments: map[string]any{"arn": true, "invocationMode": "later", "payloadPassthrough": "perhaps"},
 			mistakes:  []string{`arn = "true"`, `invocationMode = "later": neither SYNCHRONOUS`, `payloadPassthrough = "perhaps"`},
