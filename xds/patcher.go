@@ -79,9 +79,9 @@ type Verdict struct {
 	// empty for none. The relay sees to it that they are known.
 	Watch string
 
-	// Linger says that the cluster is to pass as it came, but that a patch which
-	// Envoy has goes on serving calls: it is kept for a moment (Config.Linger), until
-	// what Consul's form leads to is ready.
+	// Linger says that the cluster is to pass as it came, or to be as Patch says, but that
+	// a patch which Envoy has goes on serving calls: it is kept for a moment
+	// (Config.Linger), until what Consul's form leads to is ready.
 	Linger bool
 
 	// Keep says that another Patcher may decide otherwise on this cluster, so that

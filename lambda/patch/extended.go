@@ -64,7 +64,7 @@ func (p *Patcher) onExtended(name string, at sni, raw []byte, proxy Proxy) Verdi
 		// when Consul's extension goes, they do, and at once.
 		verdict.Watch = name
 		if reason == "" {
-			reason = p.refusalDirect(service, at, proxy)
+			reason, verdict.Linger = p.refusalDirect(service, at, proxy)
 		}
 	}
 	if reason != "" {
@@ -79,23 +79,26 @@ func (p *Patcher) onExtended(name string, at sni, raw []byte, proxy Proxy) Verdi
 // refusalDirect says why a sidecar does not invoke a function directly though Consul's
 // own extension would have it; empty if it does. Consul's cluster holds no certificate
 // that tells the caller, hence the catalog does.
-func (p *Patcher) refusalDirect(service *lambda.Service, at sni, proxy Proxy) string {
+//
+// A gateway's entry that has begun to list the function lets the invocation linger: Consul
+// needs a moment to tell that gateway's endpoints.
+func (p *Patcher) refusalDirect(service *lambda.Service, at sni, proxy Proxy) (reason string, linger bool) {
 	caller := lambda.ParseServiceName(proxy.Service)
 	switch {
 	case p.options.Direct == DirectNever:
-		return "direct invocation is switched off, and Consul knows no endpoint of a gateway for it"
+		return "direct invocation is switched off, and Consul knows no endpoint of a gateway for it", false
 	case p.table.Intentions() == nil:
-		return "who may call it is not known: Consul's intentions are withheld"
-	case !p.allowsDirect(service, at, proxy) && service.Fronted:
-		return "a terminating gateway's entry lists it, and Consul knows no endpoint of that gateway"
-	case !p.allowsDirect(service, at, proxy):
-		return fmt.Sprintf("it is of datacenter %s, and Consul knows no endpoint of a gateway there", at.datacenter)
+		return "who may call it is not known: Consul's intentions are withheld", false
 	case proxy.Service == "":
-		return "it is not known whose sidecar this is"
+		return "it is not known whose sidecar this is", false
 	case !strings.EqualFold(caller.Partition, at.service.Partition):
-		return fmt.Sprintf("it is of partition %s, and Consul knows no endpoint of a gateway there", at.service.Partition)
+		return fmt.Sprintf("it is of partition %s, and Consul knows no endpoint of a gateway there", at.service.Partition), false
 	case !p.table.Intentions().Allow(caller, at.service):
-		return notPermitted
+		return notPermitted, false
+	case p.allowsDirect(service, at, proxy):
+		return "", false
+	case service.Fronted:
+		return "a terminating gateway's entry lists it, and Consul knows no endpoint of that gateway", true
 	}
-	return ""
+	return fmt.Sprintf("it is of datacenter %s, and Consul knows no endpoint of a gateway there", at.datacenter), false
 }

@@ -76,6 +76,7 @@ func TestExtendedRefused(t *testing.T) {
 		denied    bool
 		unknown   bool   // intentions
 		reason    string // empty: it is invoked
+		linger    bool
 	}{
 		"gateway":                            {recording: gateway, service: func(*lambda.Service) {}},
 		"gateway of unknown kind":            {recording: gateway, service: func(*lambda.Service) {}, proxy: func(p *Proxy) { p.Kind = "" }},
@@ -91,7 +92,8 @@ func TestExtendedRefused(t *testing.T) {
 		"sidecar, mistaken":                  {recording: sidecar, service: func(s *lambda.Service) { s.State, s.Errors = lambda.StateError, []string{"why"} }, reason: "why"},
 		"sidecar, old Envoy":                 {recording: sidecar, service: func(*lambda.Service) {}, proxy: func(p *Proxy) { p.Version = Version{1, 29, 0} }, reason: "1.30"},
 		"sidecar, never":                     {recording: sidecar, service: func(*lambda.Service) {}, options: Options{Direct: DirectNever}, reason: "switched off"},
-		"sidecar, listed":                    {recording: sidecar, service: func(s *lambda.Service) { s.Fronted = true }, reason: "a terminating gateway's entry lists it"},
+		"sidecar, listed":                    {recording: sidecar, service: func(s *lambda.Service) { s.Fronted = true }, reason: "a terminating gateway's entry lists it", linger: true},
+		"sidecar, listed and denied":         {recording: sidecar, service: func(s *lambda.Service) { s.Fronted = true }, denied: true, reason: notPermitted},
 		"sidecar, listed, auto-failover":     {recording: sidecar, service: func(s *lambda.Service) { s.Fronted = true }, options: Options{Direct: DirectAutoFailover}},
 		"sidecar, denied":                    {recording: sidecar, service: func(*lambda.Service) {}, denied: true, reason: notPermitted},
 		"sidecar, intentions withheld":       {recording: sidecar, service: func(*lambda.Service) {}, unknown: true, reason: "who may call it is not known"},
@@ -122,7 +124,7 @@ func TestExtendedRefused(t *testing.T) {
 			opts := test.options
 			opts.CAs = options(t).CAs
 			v := r.verdicts(r.patcher(t, opts))[service+domain]
-			if v.Patch == nil || !v.Keep {
+			if v.Patch == nil || !v.Keep || v.Linger != test.linger {
 				t.Fatalf("%+v", v)
 			}
 			if made := v.Patch.Make(); (made.Form == "") != (test.reason != "") || !strings.Contains(made.Reason, test.reason) {

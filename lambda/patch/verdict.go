@@ -28,8 +28,8 @@ type Verdict struct {
 	Watch string
 
 	// Linger says that a patch which Envoy has may stay for a moment before the
-	// cluster passes as it came: a gateway has begun to front the service, and may
-	// not be ready before its callers are.
+	// cluster passes as it came, or Patch replaces it: a gateway has begun to front the
+	// service, and may not be ready before its callers are.
 	Linger bool
 
 	// Keep says that another Patcher, or more knowledge of the proxy, may decide
