@@ -21,15 +21,24 @@ func TestGatewayComesAndGoes(t *testing.T) {
 // sidecars that a gateway has ceased to front a service.
 func TestGatewayComesAndGoesWithProxyDefaults(t *testing.T) {
 	t.Parallel()
-	gatewayComesAndGoes(t, testmesh.HTTPByDefault())
+	gatewayComesAndGoes(t, func(*story) api.ConfigEntry { return testmesh.HTTPByDefault() })
 }
 
-func gatewayComesAndGoes(t *testing.T, entries ...api.ConfigEntry) {
+// TestGatewayComesAndGoesWithConsulsExtension: Consul itself makes the sidecar's cluster
+// another one, each time.
+func TestGatewayComesAndGoesWithConsulsExtension(t *testing.T) {
+	t.Parallel()
+	gatewayComesAndGoes(t, func(s *story) api.ConfigEntry { return s.extended("hello", "hello", "") })
+}
+
+func gatewayComesAndGoes(t *testing.T, entries ...func(*story) api.ConfigEntry) {
 	s := begin(t, testmesh.MeshConfig{NoRegistrator: true})
-	s.must(s.Consul.SetEntry(s.ctx, entries...))
 	arn := s.function("hello", "hello", nil)
 	s.byHand("hello", meta(arn))
 	s.byHand("other", meta(arn))
+	for _, entry := range entries {
+		s.must(s.Consul.SetEntry(s.ctx, entry(s)))
+	}
 	s.allow("web", "hello", "other")
 	web := s.sidecar("web", "hello", "other")
 	s.until(web, "hello", arn)
