@@ -80,7 +80,7 @@ func (s *session) lingers(k *known) bool {
 	if taken := o.now().taken; taken.form != nil && k.version == taken.version {
 		o.setFinal(taken) // and not what has come to be wanted since
 	}
-	if f := o.final(); !k.has || k.version != f.version || f.form == nil {
+	if f := o.final(); !k.has || k.version != f.version || f.form == nil || !f.form.serves() {
 		delete(s.lingering, k)
 		return false
 	}

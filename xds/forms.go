@@ -16,9 +16,12 @@ import (
 type form struct {
 	body   []byte
 	hash   string // what its version says of it
-	kind   string // for people: cluster, listener; empty for a cluster without endpoints
+	kind   string // cluster, listener; empty for a cluster without endpoints
 	reason string // for people: why it is one without endpoints
 }
+
+// serves reports whether calls are answered by more than 503.
+func (f *form) serves() bool { return f.kind != "" }
 
 // newForm encodes a cluster, always to the same bytes.
 func newForm(made Made) (*form, error) {

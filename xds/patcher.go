@@ -123,6 +123,6 @@ type Made struct {
 	Cluster *clusterv3.Cluster
 	Encoded []byte // a listener or a route configuration; nil for a cluster
 
-	Form   string // for people: cluster, listener, or empty for a cluster without endpoints
+	Form   string // cluster, listener, or empty for a cluster without endpoints, which never lingers
 	Reason string // for people: why it is a cluster without endpoints
 }
