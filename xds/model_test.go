@@ -138,7 +138,11 @@ func (p testPatcher) patch(c *clusterv3.Cluster) *Patch {
 		if stat == "panic" {
 			panic("the model's patch fails")
 		}
-		return Made{Cluster: &clusterv3.Cluster{
+		form := "" // like one without endpoints, which never lingers
+		if stat != "" {
+			form = "cluster"
+		}
+		return Made{Form: form, Cluster: &clusterv3.Cluster{
 			Name:                 c.GetName(),
 			AltStatName:          stat,
 			ConnectTimeout:       c.GetConnectTimeout(),
