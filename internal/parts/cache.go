@@ -64,7 +64,16 @@ func (c *Cache) EnvoyOf(ctx context.Context, version string) (Part, error) {
 // Ministack returns ministack 1.5.33, and installs it first if it is not there.
 func (c *Cache) Ministack(ctx context.Context) (Part, error) { return c.get(ctx, ministackRecipe()) }
 
-// All returns every part, in the order consul, envoys, ministack. The short fetches
+// Terraform returns Terraform of a version, TerraformVersion or OldestTerraform, and
+// installs it first if it is not there.
+func (c *Cache) Terraform(ctx context.Context, version string) (Part, error) {
+	return c.get(ctx, terraformRecipe(version))
+}
+
+// Checkov returns checkov 3.3.30, and installs it first if it is not there.
+func (c *Cache) Checkov(ctx context.Context) (Part, error) { return c.get(ctx, checkovRecipe()) }
+
+// All returns every part that the demo and the tests need, in the order consul, envoys, ministack. The short fetches
 // go first, so that what cannot be reached shows before Consul's long build.
 func (c *Cache) All(ctx context.Context) ([]Part, error) {
 	ministack, err := c.Ministack(ctx)

@@ -10,11 +10,13 @@ const (
 	ConsulVersion    = "1.22.5"
 	EnvoyVersion     = "1.40.0"
 	MinistackVersion = "1.5.33"
+	TerraformVersion = "1.15.5"
+	CheckovVersion   = "3.3.30"
 )
 
 // Part is a program ready to be run.
 type Part struct {
-	Name    string // "consul", "envoy" or "ministack"
+	Name    string // "consul", "envoy", "ministack", "terraform" or "checkov"
 	Path    string // absolute
 	Version string // the pinned one; "" if an environment variable named the file
 
@@ -34,6 +36,10 @@ func (p Part) String() string {
 // OlderEnvoys are further versions of Envoy, which some tests run as well: the oldest
 // that the wheel exists of, and one between.
 var OlderEnvoys = []string{"1.36.2", "1.38.3"}
+
+// OldestTerraform is a version of the oldest minor release that the modules of
+// deploy/terraform allow.
+const OldestTerraform = "1.9.8"
 
 // recipe is how one part is recognised and made.
 type recipe struct {

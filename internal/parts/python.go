@@ -49,6 +49,26 @@ func ministackRecipe() recipe {
 	}
 }
 
+// checkovRequirements pins every package, as ministackRequirements does.
+//
+//go:embed checkov-requirements.txt
+var checkovRequirements string
+
+// checkovRecipe installs checkov.
+func checkovRecipe() recipe {
+	return recipe{
+		name:        "checkov",
+		version:     CheckovVersion,
+		override:    "CHECKOV_BIN",
+		versionArgs: []string{"--version"},
+		versionWant: CheckovVersion + "\n",
+		stamp:       checkovRequirements,
+		binary:      "bin/checkov",
+		usual:       "a minute",
+		fetch:       func(r *runner, dir string) error { return makeVenv(r, dir, checkovRequirements) },
+	}
+}
+
 func makeVenv(r *runner, dir, requirements string) error {
 	if err := r.run("making a Python environment", "", nil, "python3", "-m", "venv", dir); err != nil {
 		return err
