@@ -6,6 +6,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lambdamesh
 GOLANGCI_LINT := $(CACHE)/tools/golangci-lint-v2.15.0/golangci-lint
 GOFUMPT := $(CACHE)/tools/gofumpt-v0.12.0/gofumpt
 GOTESTSUM := $(CACHE)/tools/gotestsum-v1.13.0/gotestsum
+TFLINT := $(CACHE)/tools/tflint-v0.64.0/tflint
 
 # What runs the tests; .ci/run sets it to gotestsum, for its summary.
 TEST_RUNNER ?= go test
@@ -35,11 +36,23 @@ test: parts ## Run all tests, with the race detector, on the real parts.
 	CGO_ENABLED=1 $(TEST_RUNNER) -race -timeout 30m ./...
 
 .PHONY: test-extra
-test-extra: ## Run the tests that need more than the README names: chromium, promtool.
+test-extra: terraform-test ## Run the tests that need more than the README names: chromium, promtool.
 	@for program in chromium promtool; do \
 		command -v $$program >/dev/null || { echo "$$program is missing; Debian has it in the package chromium or prometheus" >&2; exit 1; }; \
 	done
 	CGO_ENABLED=1 $(TEST_RUNNER) -race -tags extra -timeout 10m -run '^Test(Browser|Promtool)' ./internal/admin ./deploy/...
+
+.PHONY: terraform-test
+terraform-test: $(TFLINT) ## Check the Terraform modules, offline, on Terraform, checkov and tflint (fetched once).
+	go -C tools/terraform vet ./...
+	go -C tools/terraform test ./...
+	TFLINT=$(TFLINT) $(TEST_RUNNER) -tags extra -timeout 10m -run '^TestTerraform$$' ./deploy/terraform
+
+.PHONY: terraform-schema
+terraform-schema: ## Make the schema of the stand-in for Terraform's AWS provider anew (70 MB from PyPI).
+	python3 -m venv --clear build/cdktn
+	build/cdktn/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest build/cdktn cdktn-provider-aws==25.8.1
+	go -C tools/terraform run ./describe -wheel "$(CURDIR)/build/cdktn/cdktn_provider_aws-25.8.1-py3-none-any.whl" -modules "$(CURDIR)/deploy/terraform"
 
 .PHONY: screenshots
 screenshots: ## Make the pictures of the status pages in docs/status (needs chromium).
@@ -85,6 +98,9 @@ $(GOLANGCI_LINT):
 
 $(GOFUMPT):
 	GOBIN=$(@D) go install mvdan.cc/gofumpt@v0.12.0
+
+$(TFLINT):
+	GOBIN=$(@D) go install github.com/terraform-linters/tflint@v0.64.0
 
 $(GOTESTSUM):
 	GOBIN=$(@D) go install gotest.tools/gotestsum@v1.13.0
