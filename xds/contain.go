@@ -186,7 +186,7 @@ func isEDS(cluster []byte) bool {
 }
 
 // ask asks the Patcher, and makes the form that it wants. One that panics is a refused
-// form like any other: ok is false.
+// form like any other: ok is false, and the verdict as far as it is known.
 func (s *session) ask(t *typeState, k *known, res *resource) (verdict Verdict, made *form, ok bool) {
 	ok = s.guard(t, k, func() {
 		if t.url == typeCluster {
@@ -203,10 +203,7 @@ func (s *session) ask(t *typeState, k *known, res *resource) (verdict Verdict, m
 			}
 		}
 	})
-	if !ok {
-		return Verdict{}, nil, false
-	}
-	return verdict, made, true
+	return verdict, made, ok
 }
 
 // subjects are those of a listener or a route configuration; none if the Patcher panics.

@@ -1,6 +1,9 @@
 package xds
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // origin is Consul's form of a resource that is patched, or might be with another
 // Patcher, and what stands in its place.
@@ -142,7 +145,7 @@ func (s *session) judge(t *typeState, k *known, res *resource, news bool) {
 	if !ok {
 		t.setPatch(o, nil)
 		s.standIn(t, k)
-		s.rewatch(k, o.watch.String())
+		s.rewatch(k, cmp.Or(verdict.Watch, o.watch.String()))
 		return
 	}
 	if !verdict.Linger {
