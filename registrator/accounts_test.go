@@ -52,7 +52,7 @@ func testTwoFunctionsOneService(t *testing.T, m *mesh) {
 		m.expect(m.sync(r).Plan, "conflict f")
 		m.whole("f", theirs)
 	}
-	if n := strings.Count(m.log.String(), "conflict: service f: several functions want this service"); n != 1 {
+	if n := strings.Count(m.log.String(), "service=f reason=\"several functions want this service"); n != 1 {
 		t.Errorf("the conflict was said %d times:\n%s", n, m.log)
 	}
 	m.aws.DeleteAt(theirs)

@@ -90,7 +90,11 @@ func (c catalog) writeEntries(ctx context.Context, w *work, indexes []int) {
 		group.Go(func() error {
 			err := w.stopped(ctx)
 			if err == nil {
-				err = c.in(w.changes[i].tenancy()).writeEntry(ctx, *w.changes[i].entry)
+				change := w.changes[i]
+				ctx, span := child(ctx, "write config entry", append(ofFunction(change.arn()),
+					keyEntry.String(change.entry.entry.GetKind()), keyService.String(change.Service))...)
+				err = c.in(change.tenancy()).writeEntry(ctx, *change.entry)
+				ended(span, err)
 			}
 			w.fail(i, err)
 			advance(ctx, StageWriting, 1, w.writes)

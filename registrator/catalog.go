@@ -28,11 +28,12 @@ func (c catalog) in(at tenancy) catalog {
 // read takes in what Consul has. wants are the services that are wanted: whether
 // other nodes have them is only asked if our node lacks one. known are lists that
 // need no reading; what is read is added.
-func (c catalog) read(ctx context.Context, wants map[string][]Want, known map[entryKey]listEntry) (Current, error) {
+func (c catalog) read(ctx context.Context, wants map[string][]Want, known map[entryKey]listEntry) (current Current, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	ctx, span := child(ctx, "read Consul")
+	defer func() { ended(span, err) }()
 	options := c.at.query(ctx)
-	var current Current
 	if err := c.readEntries(options, &current); err != nil {
 		return Current{}, err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/consul/api"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Policy is a filter over the plan.
@@ -88,6 +90,9 @@ type Config struct {
 
 	// Registerer gets the metrics; nil means none.
 	Registerer prometheus.Registerer
+
+	// Tracer gets a trace of each run and of each event; nil means none.
+	Tracer trace.Tracer
 }
 
 func (c Config) withDefaults() Config {
@@ -102,6 +107,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.Tracer{}
 	}
 	return c
 }

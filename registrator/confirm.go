@@ -15,7 +15,7 @@ const parallelConfirms = 8
 // confirm asks AWS about every function whose service the plan would take away,
 // by its full ARN, because the listing is only eventually consistent. What AWS
 // does not confirm is not done. The error joins the questions that failed.
-func (s *source) confirm(ctx context.Context, plan Plan, here place) (Plan, error) {
+func (s *source) confirm(ctx context.Context, plan Plan, here place) (kept Plan, err error) {
 	doubts := make([]string, len(plan.Changes))
 	failures := make([]error, len(plan.Changes))
 	total := 0
@@ -24,6 +24,11 @@ func (s *source) confirm(ctx context.Context, plan Plan, here place) (Plan, erro
 			total++
 		}
 	}
+	if total == 0 {
+		return plan, nil
+	}
+	ctx, span := child(ctx, "confirm deletions", keyPlanned.Int(total))
+	defer func() { ended(span, err) }()
 	var group errgroup.Group
 	group.SetLimit(parallelConfirms)
 	for i, change := range plan.Changes {

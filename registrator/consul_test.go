@@ -56,6 +56,8 @@ func TestConsul(t *testing.T) {
 		"LookElsewhere":                   testLookElsewhere,
 		"LookDuringListing":               testLookDuringListing,
 		"LookThatIsOvertaken":             testLookThatIsOvertaken,
+		"Spans":                           testSpans,
+		"NoSpans":                         testNoSpans,
 		"Queue":                           testQueue,
 		"QueueInTrouble":                  testQueueInTrouble,
 		"QueueOfTwoReplicas":              testQueueOfTwoReplicas,

@@ -137,7 +137,9 @@ func (c catalog) writeLists(ctx context.Context, w *work, current map[entryKey]l
 }
 
 func (c catalog) writeList(ctx context.Context, entry *Entry) error {
+	ctx, span := child(ctx, "write config entry", keyEntry.String(entry.GetKind()))
 	err := c.writeEntry(ctx, entryWrite{entry: entry})
+	ended(span, err)
 	if isStatus(err, http.StatusForbidden) {
 		return fmt.Errorf(`listing it in %s %s (the token needs: mesh = "write"): %w`, entry.GetKind(), entry.Name, err)
 	}

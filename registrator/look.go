@@ -32,16 +32,21 @@ const looks = 3
 func (r *Registrator) Look(ctx context.Context, functions ...lambda.ARN) (Result, error) {
 	r.run.Lock()
 	defer r.run.Unlock()
+	ctx, span := r.work(ctx, "look")
 	for made := 1; ; made++ {
 		result, err := r.lookLocked(ctx, functions)
 		if made == looks || !errors.Is(err, errChanged) {
+			did(span, result)
+			ended(span, err)
 			return result, err
 		}
 	}
 }
 
 // Handle does what an event asks for.
-func (r *Registrator) Handle(ctx context.Context, event Event) (Result, error) {
+func (r *Registrator) Handle(ctx context.Context, event Event) (result Result, err error) {
+	ctx, span := r.work(ctx, "event", keyEvent.String(string(event.Kind)))
+	defer func() { ended(span, err) }()
 	switch event.Kind {
 	case EventSync:
 		return r.Sync(ctx)

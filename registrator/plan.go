@@ -1,6 +1,7 @@
 package registrator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,6 +48,18 @@ func (c Change) tenancy() tenancy { return tenancy{partition: c.Partition, names
 
 // name is the service's, for people.
 func (c Change) name() string { return c.tenancy().of(c.Service) }
+
+// arn is the function that the change is for; zero for a conflict.
+func (c Change) arn() lambda.ARN {
+	var of lambda.ARN
+	if c.entry != nil {
+		of = c.entry.entry.arn()
+	}
+	if of.IsZero() && c.instance != nil {
+		of = c.instance.instance.arn()
+	}
+	return cmp.Or(of, c.confirm)
+}
 
 // entryWrite writes or deletes a service-defaults entry by CAS.
 type entryWrite struct {

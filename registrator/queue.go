@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 
 	"github.com/lambdamesh/lambdamesh/lambda"
 )
@@ -119,6 +121,11 @@ func (r *Registrator) consumeElected(ctx context.Context) error {
 // handleMessages does what the messages ask for and returns those that are done.
 // Several looks at one function are one, and so are several full syncs.
 func (r *Registrator) handleMessages(ctx context.Context, messages []types.Message) (done []types.Message) {
+	if len(messages) == 0 {
+		return nil
+	}
+	ctx, span := r.work(ctx, "events", attribute.Int("messaging.batch.message_count", len(messages)))
+	defer span.End()
 	events := make([]Event, len(messages))
 	failures := make([]error, len(messages))
 	var functions []lambda.ARN
@@ -140,7 +147,7 @@ func (r *Registrator) handleMessages(ctx context.Context, messages []types.Messa
 				failures[i] = errors.Join(failures[i], failed[arn])
 			}
 		case EventNothing:
-			r.config.Logger.Debug("an event that is nothing to us", "message_id", aws.ToString(messages[i].MessageId), "reason", event.Reason)
+			r.config.Logger.DebugContext(ctx, "an event that is nothing to us", "message_id", aws.ToString(messages[i].MessageId), "reason", event.Reason)
 		}
 		if failures[i] != nil && ctx.Err() != nil { // it was not tried to the end
 			continue
@@ -150,7 +157,8 @@ func (r *Registrator) handleMessages(ctx context.Context, messages []types.Messa
 			done = append(done, messages[i])
 			continue
 		}
-		r.config.Logger.Warn("an event could not be handled; SQS delivers it again, or hands it to its dead-letter queue",
+		span.SetStatus(codes.Error, "of some events, see the log")
+		r.config.Logger.WarnContext(ctx, "an event could not be handled; SQS delivers it again, or hands it to its dead-letter queue",
 			"message_id", aws.ToString(messages[i].MessageId), "error", failures[i])
 	}
 	return done

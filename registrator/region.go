@@ -131,7 +131,7 @@ func loadConfig(ctx context.Context, options *AWSOptions) (aws.Config, error) {
 	base, err := config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(options.client),
 		config.WithLogger(logging.Nop{}), // it writes lines of its own to stderr, of nothing that a person can mend
-		config.WithAPIOptions(requests.apiOptions()))
+		config.WithAPIOptions(append(requests.apiOptions(), traceCalls)))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("reading the AWS configuration: %w", err)
 	}

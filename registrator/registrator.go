@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ type Registrator struct {
 	here       place                 // as last read; without a datacenter: not known yet
 	registered time.Time             // when services that cannot be read back were last registered
 	said       map[string]bool       // notes and warnings, each said once
+	troubles   map[string]bool       // conflicts and skips that stand, each said when it came
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -67,7 +69,9 @@ func New(config Config) (*Registrator, error) {
 		lock:    &lock{client: config.Consul, node: config.NodeName, areas: config.areas(source), logger: config.Logger},
 		looked:  map[lambda.ARN]Listed{},
 		said:    map[string]bool{},
-		status:  Status{Changes: []Change{}},
+
+		troubles: map[string]bool{},
+		status:   Status{Changes: []Change{}},
 	}, nil
 }
 
@@ -85,11 +89,14 @@ func (r *Registrator) Status() Status {
 func (r *Registrator) DryRun(ctx context.Context) (Plan, error) {
 	r.sync.Lock()
 	defer r.sync.Unlock()
+	ctx, span := r.work(ctx, "dry run")
 	at := time.Now()
 	listing, unread := r.list(ctx, at)
 	r.run.Lock()
 	defer r.run.Unlock()
-	plan, _, err := r.planLocked(ctx, at, listing, unread)
+	plan, read, err := r.planLocked(ctx, at, listing, unread)
+	did(span, Result{Plan: plan, Functions: read.functions})
+	ended(span, err)
 	return plan, err
 }
 
@@ -98,6 +105,7 @@ func (r *Registrator) DryRun(ctx context.Context) (Plan, error) {
 func (r *Registrator) Sync(ctx context.Context) (Result, error) {
 	r.sync.Lock()
 	defer r.sync.Unlock()
+	ctx, span := r.work(ctx, "sync")
 	at := time.Now()
 	listing, unread := r.list(ctx, at)
 	r.run.Lock()
@@ -107,6 +115,8 @@ func (r *Registrator) Sync(ctx context.Context) (Result, error) {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	r.record(result, err)
+	did(span, result)
+	ended(span, err)
 	return result, err
 }
 
@@ -133,6 +143,9 @@ func (r *Registrator) bringLocked(ctx context.Context, at time.Time, listing Lis
 	}
 	applied, applyErr := r.apply(ctx, plan, read.lists)
 	result.Applied = applied
+	if listing.Only == nil && err == nil {
+		r.settleLocked(plan)
+	}
 	if read.reregister && applyErr == nil {
 		r.registered = at
 	}
@@ -169,7 +182,7 @@ func (r *Registrator) planLocked(ctx context.Context, at time.Time, listing List
 	}
 	desired.skipOutside(tenancies)
 	desired.Skipped = append(desired.Skipped, listing.Skipped...)
-	r.sayLocked(slog.LevelWarn, listing.Notes, desired.Warnings)
+	r.sayLocked(ctx, slog.LevelWarn, listing.Notes, desired.Warnings)
 	read.lists = map[entryKey]listEntry{}
 	var plans []Plan
 	for _, tenancy := range tenancies {
@@ -179,8 +192,8 @@ func (r *Registrator) planLocked(ctx context.Context, at time.Time, listing List
 			return Plan{}, read, errors.Join(unread, err)
 		}
 		unread = errors.Join(unread, current.Denied)
-		r.sayLocked(slog.LevelWarn, current.Notes)
-		r.sayLocked(slog.LevelInfo, current.Hints)
+		r.sayLocked(ctx, slog.LevelWarn, current.Notes)
+		r.sayLocked(ctx, slog.LevelInfo, current.Hints)
 		reregister := current.CatalogHidden && listing.Only == nil && at.Sub(r.registered) >= reregisterEvery
 		read.reregister = read.reregister || reregister
 		plans = append(plans, MakePlan(Input{
@@ -199,7 +212,7 @@ func (r *Registrator) planLocked(ctx context.Context, at time.Time, listing List
 	}
 	read.whole = true
 	plan := joined(plans, desired.Skipped)
-	r.saySkippedLocked(plan)
+	r.saySkippedLocked(ctx, plan)
 	plan = r.config.Policy.apply(plan)
 	if !r.config.Force {
 		if err := guard(plan, r.config.MaxDeleteRatio); err != nil {
@@ -208,7 +221,7 @@ func (r *Registrator) planLocked(ctx context.Context, at time.Time, listing List
 	}
 	if listing.Only == nil { // else AWS was asked just now
 		plan, err = r.source.confirm(ctx, plan, r.here)
-		r.saySkippedLocked(plan)
+		r.saySkippedLocked(ctx, plan)
 	}
 	return plan, read, errors.Join(unread, err)
 }
@@ -248,11 +261,11 @@ func (r *Registrator) apply(ctx context.Context, plan Plan, lists map[entryKey]l
 		switch {
 		case change.Kind == KindConflict:
 			r.metrics.changed(change.Kind)
-			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("conflict: service %s: %s", change.name(), change.Reason)})
+			r.troubleLocked(ctx, conflictText, "service", change.name(), "reason", change.Reason)
 		case failures[i] == nil:
 			applied++
 			r.metrics.changed(change.Kind)
-			r.config.Logger.Info("changed a service in Consul", "change", change.Kind, "service", change.name(), "reason", change.Reason)
+			r.config.Logger.InfoContext(ctx, "changed a service in Consul", append([]any{"change", change.Kind, "service", change.name(), "reason", change.Reason}, logged(change.arn())...)...)
 		}
 	}
 	return applied, joinFirst(failures)
@@ -290,21 +303,71 @@ func (r *Registrator) record(result Result, err error) {
 	}
 }
 
+// What is logged of a conflict, and of a function that is passed over.
+const (
+	conflictText = "a conflict: nothing is done for a service, a person must decide"
+	skippedText  = "a function is skipped"
+)
+
 // saySkippedLocked logs what a person must see to.
-func (r *Registrator) saySkippedLocked(plan Plan) {
+func (r *Registrator) saySkippedLocked(ctx context.Context, plan Plan) {
 	for _, skip := range plan.Skipped {
 		if !skip.expected {
-			r.sayLocked(slog.LevelWarn, []string{fmt.Sprintf("skipped %s: %s", skip.Function, skip.Reason)})
+			r.troubleLocked(ctx, skippedText, skip.logged()...)
 		}
 	}
 }
 
+// logged are the attributes of a log line about a function.
+func logged(arn lambda.ARN) []any {
+	if arn.IsZero() {
+		return nil
+	}
+	return []any{"arn", arn.String(), "region", arn.Region}
+}
+
+// logged are the attributes of a log line about it.
+func (s Skip) logged() []any {
+	arn, err := lambda.ParseARN(s.Function)
+	if err != nil {
+		return []any{"service", s.Function, "reason", s.Reason}
+	}
+	return append(logged(arn), "reason", s.Reason)
+}
+
+// troubleLocked logs a conflict or a skip that was not there in the run before.
+func (r *Registrator) troubleLocked(ctx context.Context, text string, attributes ...any) {
+	if key := troubleKey(text, attributes); !r.troubles[key] {
+		r.troubles[key] = true
+		r.config.Logger.WarnContext(ctx, text, attributes...)
+	}
+}
+
+func troubleKey(text string, attributes []any) string {
+	return fmt.Sprint(append([]any{text}, attributes...)...)
+}
+
+// settleLocked forgets the conflicts and skips that a whole plan no longer has: if they
+// come again, they are said again.
+func (r *Registrator) settleLocked(plan Plan) {
+	stand := map[string]bool{}
+	for _, change := range plan.Changes {
+		if change.Kind == KindConflict {
+			stand[troubleKey(conflictText, []any{"service", change.name(), "reason", change.Reason})] = true
+		}
+	}
+	for _, skip := range plan.Skipped {
+		stand[troubleKey(skippedText, skip.logged())] = true
+	}
+	maps.DeleteFunc(r.troubles, func(key string, _ bool) bool { return !stand[key] })
+}
+
 // sayLocked logs what was not said before.
-func (r *Registrator) sayLocked(level slog.Level, lists ...[]string) {
+func (r *Registrator) sayLocked(ctx context.Context, level slog.Level, lists ...[]string) {
 	for _, text := range slices.Concat(lists...) {
 		if !r.said[text] {
 			r.said[text] = true
-			r.config.Logger.Log(context.Background(), level, text)
+			r.config.Logger.Log(ctx, level, text)
 		}
 	}
 }

@@ -105,9 +105,16 @@ func (s *source) list(ctx context.Context, now time.Time) (Listing, error) {
 	return all, errors.Join(failures...)
 }
 
-func (s *source) listRegion(ctx context.Context, now time.Time, i int) (Listing, error) {
-	var list Listing
+func (s *source) listRegion(ctx context.Context, now time.Time, i int) (list Listing, err error) {
 	region := s.regions[i]
+	ctx, span := child(ctx, "read functions", keyRegion.String(region.Name))
+	defer func() {
+		for area := range list.Scope {
+			span.SetAttributes(keyAccount.String(area.Account))
+		}
+		span.SetAttributes(keyFunctions.Int(len(list.Functions)))
+		ended(span, err)
+	}()
 	functions, err := listTagged(ctx, region)
 	oneByOne := isDenied(err)
 	if oneByOne {

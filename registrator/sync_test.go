@@ -430,7 +430,7 @@ func testForeignThingsAreLeftAlone(t *testing.T, m *mesh) {
 	m.expect(m.sync(adopting).Plan, "adopt by-hand", "conflict elsewhere", "conflict entry", "adopt extension", "conflict on-our-node", "conflict other-account")
 	m.whole("by-hand", m.aws.ARN("by-hand"))
 	m.sync(r)
-	if got := strings.Count(m.log.String(), "conflict: service entry"); got != 2 { // once for each registrator
+	if got := strings.Count(m.log.String(), "a conflict: nothing is done for a service, a person must decide\" service=entry "); got != 2 { // once for each registrator
 		t.Errorf("the conflict was said %d times", got)
 	}
 }

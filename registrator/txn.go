@@ -91,13 +91,17 @@ func (c catalog) writeBatch(ctx context.Context, w *work, batch []int) {
 	}
 }
 
-func (c catalog) transact(ctx context.Context, w *work, batch []int) (api.TxnErrors, error) {
+func (c catalog) transact(ctx context.Context, w *work, batch []int) (refused api.TxnErrors, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	ops := make(api.TxnOps, 0, len(batch))
+	names := make([]string, 0, len(batch))
 	for _, i := range batch {
 		ops = append(ops, c.operation(*w.changes[i].instance))
+		names = append(names, w.changes[i].Service)
 	}
+	ctx, span := child(ctx, "write services", keyServices.StringSlice(names))
+	defer func() { ended(span, err) }()
 	ok, answer, _, err := c.client.Txn().Txn(ops, c.at.query(ctx))
 	if err != nil || ok {
 		return nil, err
