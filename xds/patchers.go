@@ -14,6 +14,7 @@ type inForce struct {
 	patcher  Patcher       // nil before the first
 	number   int           // counts them
 	replaced chan struct{} // closed when another is in force
+	traced   traced
 
 	// What it decides otherwise than the one before it: worked out once, and not by
 	// each of thousands of streams.
@@ -28,10 +29,10 @@ func (p *patchers) get() inForce {
 	return p.now
 }
 
-func (p *patchers) set(patcher Patcher) {
+func (p *patchers) set(patcher Patcher, from traced) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := inForce{patcher: patcher, number: p.now.number + 1, replaced: make(chan struct{})}
+	next := inForce{patcher: patcher, number: p.now.number + 1, replaced: make(chan struct{}), traced: from}
 	if p.now.patcher != nil {
 		next.subjects, next.all = patcher.Since(p.now.patcher)
 	}

@@ -115,7 +115,11 @@ func refuseStateOfTheWorld(any, grpc.ServerStream) error {
 
 // SetPatcher puts a Patcher in force for all streams, connected and to come. It
 // does not wait for them.
-func (s *Server) SetPatcher(p Patcher) { s.patchers.set(p) }
+func (s *Server) SetPatcher(p Patcher) { s.SetPatcherFor(context.Background(), p) }
+
+// SetPatcherFor is SetPatcher for a change that is traced: what Envoys are sent because
+// of it belongs to the trace of ctx, a span for each push.
+func (s *Server) SetPatcherFor(ctx context.Context, p Patcher) { s.patchers.set(p, tracedBy(ctx)) }
 
 // Proxies lists the connected Envoys, sorted by ID.
 func (s *Server) Proxies() []ProxyState {

@@ -35,6 +35,7 @@ type stream struct {
 	upstream *attachment // nil while Consul is lost
 	flushing bool        // somebody sends Envoy what the session wants sent
 	flushed  *sync.Cond  // nobody does any more
+	traced   traced      // the Patcher in force
 	waits    waits       // as the loop was last told
 
 	keeping sync.Mutex
@@ -170,7 +171,10 @@ func (s *stream) replacePatcher() {
 	last := s.patcher
 	s.patcher = s.server.patchers.get()
 	subjects, all := s.patcher.since(last)
-	s.event(func() { s.session.onPatcher(s.patcher.patcher, subjects, all) })
+	s.event(func() {
+		s.traced = s.patcher.traced.to(s.session.proxy)
+		s.session.onPatcher(s.patcher.patcher, subjects, all)
+	})
 }
 
 // event lets the session take an event, and queues what is to go to Consul. What is to

@@ -65,10 +65,10 @@ func (s *stream) flush() {
 	}
 	s.flushing = true
 	for len(s.session.down) > 0 {
-		down := s.session.down
+		down, from := s.session.down, s.traced
 		s.session.down = nil
 		s.mu.Unlock()
-		err := s.send(down)
+		err := s.send(down, from)
 		s.mu.Lock()
 		if err != nil {
 			s.over(err)
@@ -79,9 +79,12 @@ func (s *stream) flush() {
 	s.flushed.Broadcast()
 }
 
-func (s *stream) send(down []push) error {
+func (s *stream) send(down []push, from traced) error {
 	for _, p := range down {
-		if err := s.down.SendMsg(spliced(p.frame())); err != nil {
+		span := from.sending(p)
+		err := s.down.SendMsg(spliced(p.frame()))
+		sent(span, err)
+		if err != nil {
 			return err
 		}
 		s.server.metrics.pushed(p)
