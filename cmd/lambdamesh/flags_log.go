@@ -4,8 +4,11 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/lambdamesh/lambdamesh/internal/logs"
 	"github.com/spf13/pflag"
 )
+
+const flagLogFormat = "log-format"
 
 // logFlags say what is logged, and how.
 type logFlags struct {
@@ -16,16 +19,15 @@ type logFlags struct {
 
 func (f *logFlags) declare(flags *pflag.FlagSet) {
 	choiceVar(flags, &f.level, "log-level", "least severity that is logged", "info", "debug", "warn", "error")
-	choiceVar(flags, &f.format, "log-format", "form of the log on stderr", "text", "json")
+	choiceVar(flags, &f.format, flagLogFormat, "form of the log on stderr", "text", logs.JSON)
 }
 
+// logger is the process's, which libraries log to as well.
 func (f *logFlags) logger(w io.Writer) *slog.Logger {
 	f.set()
-	options := &slog.HandlerOptions{Level: &f.least}
-	if f.format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
+	log := logs.New(w, f.format, &f.least)
+	logs.Libraries(log)
+	return log
 }
 
 // set puts the level in force, for loggers that are there too.

@@ -11,6 +11,7 @@ import (
 	"github.com/lambdamesh/lambdamesh/registrator"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // registratorFlags say what is read of AWS, and what may be written to Consul.
@@ -56,7 +57,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 }
 
 // open makes a Registrator. It reads AWS's configuration and talks to nobody.
-func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log *slog.Logger, metrics prometheus.Registerer) (*registrator.Registrator, error) {
+func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*registrator.Registrator, error) {
 	options := registrator.AWSOptions{Regions: f.regions, Roles: f.roles, Rate: f.awsRate, Registerer: metrics}
 	regions, err := registrator.LoadRegions(ctx, options)
 	if err != nil {
@@ -99,5 +100,6 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 		Queue:          queue,
 		Logger:         log,
 		Registerer:     metrics,
+		Tracer:         tracer,
 	})
 }

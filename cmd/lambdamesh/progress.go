@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ const (
 // progress tells a person how far a run has come.
 type progress struct {
 	w        io.Writer
+	log      *slog.Logger // gets the lines instead of w; nil: none
 	terminal bool
 	now      func() time.Time
 
@@ -55,17 +57,20 @@ func (p *progress) step(s registrator.Progress) {
 	p.done += s.Done
 	p.total = max(p.total, s.Total)
 	every := progressPlain
-	if p.terminal {
+	if p.terminal && p.log == nil {
 		every = progressLine
 	}
 	if now.Sub(p.told) < every {
 		return
 	}
 	p.told = now
-	if p.terminal {
+	switch {
+	case p.log != nil:
+		p.log.Info(p.textLocked(now))
+	case p.terminal:
 		fmt.Fprintf(p.w, "\r\x1b[K%s", p.textLocked(now))
 		p.open = true
-	} else {
+	default:
 		fmt.Fprintln(p.w, p.textLocked(now))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lambdamesh/lambdamesh/internal/consul"
+	"github.com/lambdamesh/lambdamesh/internal/traces"
 	"github.com/spf13/cobra"
 )
 
@@ -38,7 +39,9 @@ func (c *registratorCommand) run(ctx context.Context, cmd *cobra.Command) error 
 		return err
 	}
 	defer client.Close()
-	r, err := c.registrator.open(ctx, client, log, nil)
+	sent := traces.Open(ctx, "lambdamesh", versionText(), log)
+	defer sent.Close(ctx)
+	r, err := c.registrator.open(ctx, client, log, nil, sent.Tracer())
 	if err != nil {
 		return err
 	}

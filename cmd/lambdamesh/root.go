@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
+	"github.com/lambdamesh/lambdamesh/internal/logs"
 	"github.com/spf13/cobra"
 )
 
@@ -33,15 +35,20 @@ func failed(err error) error {
 }
 
 // run is the whole program: it returns the exit code. A failure or a mistake is
-// one line on stderr.
+// one line on stderr, in the form of the log where that is known.
 func run(ctx context.Context, args []string, env environment, stdout, stderr io.Writer) int {
 	root := newRoot(env, stdout, stderr)
 	root.SetArgs(longFlags(root, args))
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "lambdamesh: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	if format := cmd.Flags().Lookup(flagLogFormat); format != nil && format.Value.String() == logs.JSON {
+		logs.New(stderr, logs.JSON, slog.LevelError).Error("lambdamesh ends", "error", text)
+	} else {
+		fmt.Fprintf(stderr, "lambdamesh: %s\n", text)
+	}
 	if errors.As(err, new(failure)) {
 		return exitFailed
 	}

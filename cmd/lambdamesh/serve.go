@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/lambdamesh/lambdamesh/internal/admin"
+	"github.com/lambdamesh/lambdamesh/internal/traces"
 	"github.com/spf13/cobra"
 )
 
@@ -53,7 +54,9 @@ func (c *serveCommand) validate() error {
 func (c *serveCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	log := c.log.logger(cmd.ErrOrStderr())
 	defer c.log.reload(cmd, log)()
-	s, err := c.build(ctx, log)
+	sent := traces.Open(ctx, "lambdamesh", versionText(), log)
+	defer sent.Close(ctx)
+	s, err := c.build(ctx, log, sent.Tracer())
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/lambdamesh/lambdamesh/xds"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 )
@@ -48,7 +49,7 @@ type server struct {
 
 // build checks all flags, makes the parts and binds the addresses. Nothing runs
 // after an error.
-func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, error) {
+func (c *serveCommand) build(ctx context.Context, log *slog.Logger, tracer trace.Tracer) (*server, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 		return nil, err
 	}
 	if c.embedded {
-		if s.registrator, err = c.registrator.open(ctx, s.client, log, s.metrics); err != nil {
+		if s.registrator, err = c.registrator.open(ctx, s.client, log, s.metrics, tracer); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +84,7 @@ func (c *serveCommand) build(ctx context.Context, log *slog.Logger) (*server, er
 		Log: log, Registry: s.metrics, Grace: c.xds.grace, AdvertiseAddr: c.xds.advertiseAddr,
 		MaxMessageSize: int(c.xds.maxMessageSize), MaxNewStreams: int(c.xds.maxNewStreams),
 	})
-	s.tables = &tables{client: s.client, options: options, server: s.xds, log: log}
+	s.tables = &tables{client: s.client, options: options, server: s.xds, log: log, tracer: tracer}
 	s.watcher = consul.NewWatcher(consul.WatcherConfig{
 		Client: s.client, Partitions: c.registrator.partitions, Check: options.Check,
 		Intentions: options.Direct != patch.DirectNever, Log: log,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/lambdamesh/lambdamesh/internal/consul"
+	"github.com/lambdamesh/lambdamesh/internal/logs"
+	"github.com/lambdamesh/lambdamesh/internal/traces"
 	"github.com/lambdamesh/lambdamesh/registrator"
 	"github.com/spf13/cobra"
 )
@@ -44,11 +46,17 @@ func (c *syncCommand) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer client.Close()
-	r, err := c.registrator.open(ctx, client, c.log.logger(cmd.ErrOrStderr()), nil)
+	log := c.log.logger(cmd.ErrOrStderr())
+	sent := traces.Open(ctx, "lambdamesh", versionText(), log)
+	defer sent.Close(ctx)
+	r, err := c.registrator.open(ctx, client, log, nil, sent.Tracer())
 	if err != nil {
 		return err
 	}
 	steps := newProgress(cmd.ErrOrStderr())
+	if c.log.format == logs.JSON {
+		steps.log = log
+	}
 	plan, err := c.sync(registrator.WithProgress(ctx, steps.step), r)
 	steps.close()
 	// With some errors there is a plan, or the part of it that was carried out.

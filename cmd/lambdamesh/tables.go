@@ -9,6 +9,8 @@ import (
 	"github.com/lambdamesh/lambdamesh/lambda"
 	"github.com/lambdamesh/lambdamesh/lambda/patch"
 	"github.com/lambdamesh/lambdamesh/xds"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // tables turns each new Table into a Patcher in force.
@@ -17,6 +19,7 @@ type tables struct {
 	options patch.Options // from the watcher's goroutine alone
 	server  *xds.Server
 	log     *slog.Logger
+	tracer  trace.Tracer
 	last    *lambda.Table // from the watcher's goroutine alone
 
 	mu      sync.Mutex
@@ -30,24 +33,21 @@ func (t *tables) take(ctx context.Context, table *lambda.Table) {
 		// Of proxies whose datacenter nobody tells; unknown, they stay with Consul's way.
 		t.options.Datacenter = t.client.Datacenter(ctx)
 	}
+	changes := changesOf(t.last, table)
+	ctx, span := t.tracer.Start(ctx, "table", trace.WithAttributes(changes.attributes()...))
+	defer span.End()
 	made, err := patch.New(table, t.options)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
 		t.problem = "the newest Lambda services could not be put in force: " + err.Error()
-		t.log.Error("the last Lambda services stay in force", "reason", err)
+		span.SetStatus(codes.Error, t.problem)
+		t.log.ErrorContext(ctx, "the last Lambda services stay in force", "reason", err)
 		return
 	}
 	t.problem = ""
-	t.server.SetPatcher(patcher{made})
-	for _, name := range table.Since(t.last) {
-		s := table.Lookup(name)
-		if s == nil {
-			t.log.Debug("no Lambda service any more", "service", name)
-			continue
-		}
-		t.log.Debug("Lambda service", "service", s.Name, "state", s.State, "arn", s.Function.ARN, "errors", s.Errors)
-	}
+	t.server.SetPatcherFor(ctx, patcher{made})
+	changes.log(ctx, t.log)
 	t.last = table
 }
 
