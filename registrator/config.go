@@ -1,6 +1,7 @@
 package registrator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -115,7 +116,9 @@ func (c Config) withDefaults() Config {
 }
 
 // Validate names the first thing that cannot be, in the words of the flags.
-func (c Config) Validate() error {
+func (c Config) Validate() error { return cmp.Or(c.ValidateSettings(), c.validateClients()) }
+
+func (c Config) validateClients() error {
 	seen := map[string]bool{}
 	for _, r := range c.Regions {
 		if r.Tagging == nil || r.Lambda == nil || r.Identity == nil {
@@ -126,6 +129,17 @@ func (c Config) Validate() error {
 		}
 		seen[r.String()] = true
 	}
+	switch {
+	case c.Consul == nil:
+		return errors.New("no Consul client")
+	case len(c.Regions) == 0:
+		return errors.New("--regions: no region to read")
+	}
+	return nil
+}
+
+// ValidateSettings is Validate for a Config without its clients.
+func (c Config) ValidateSettings() error {
 	for _, partition := range c.Partitions {
 		if partition == "" {
 			return errors.New("--partitions: a partition without a name")
@@ -137,10 +151,6 @@ func (c Config) Validate() error {
 		}
 	}
 	switch {
-	case c.Consul == nil:
-		return errors.New("no Consul client")
-	case len(c.Regions) == 0:
-		return errors.New("--regions: no region to read")
 	case c.SyncInterval < 0:
 		return fmt.Errorf("--sync-interval: %s is not a time to wait", c.SyncInterval)
 	case c.MaxDeleteRatio < 0 || c.MaxDeleteRatio > 1:

@@ -58,7 +58,7 @@ type lock struct {
 	// mu is held while the lock is taken, which may be for ever, and given back: full
 	// syncs and events ask for it. It guards what follows.
 	mu      sync.Mutex
-	options *api.LockOptions // nil: not worked out yet
+	options *api.LockOptions // nil: not worked out yet; of areas
 	denied  bool             // the token may not hold locks
 	held    *api.Lock        // nil: not held
 	lost    <-chan struct{}  // closed when held is lost
@@ -177,6 +177,14 @@ func (l *lock) wait(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// move gives the lock back for that of other areas.
+func (l *lock) move(areas func(context.Context) ([]string, error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.releaseLocked()
+	l.options, l.areas = nil, areas
 }
 
 // release gives the lock back, so that another replica goes on at once.

@@ -20,10 +20,12 @@ const reregisterEvery = time.Hour
 // Registrator keeps Consul in line with the tags of functions.
 type Registrator struct {
 	config  Config
-	source  *source
+	source  *source // changed with sync and run held, so who holds one may read it
 	catalog catalog
 	metrics *metrics
 	lock    *lock // used by Run alone
+
+	settings chan Settings // that Run is to put in force
 
 	// sync is held by a full sync: one at a time.
 	sync sync.Mutex
@@ -69,9 +71,10 @@ func New(config Config) (*Registrator, error) {
 		lock:    &lock{client: config.Consul, node: config.NodeName, areas: config.areas(source), logger: config.Logger},
 		looked:  map[lambda.ARN]Listed{},
 		said:    map[string]bool{},
+		status:  Status{Changes: []Change{}},
 
+		settings: make(chan Settings, 1),
 		troubles: map[string]bool{},
-		status:   Status{Changes: []Change{}},
 	}, nil
 }
 

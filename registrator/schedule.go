@@ -1,6 +1,7 @@
 package registrator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,7 +25,7 @@ const jitterShare = 0.05
 // repeats is logged once. Of several replicas one runs, and
 // the others wait, if Consul's token may hold a lock.
 func (r *Registrator) Run(ctx context.Context) error {
-	s := schedule{what: "sync", interval: r.config.SyncInterval, logger: r.config.Logger}
+	s := schedule{what: "sync", interval: r.config.SyncInterval, logger: r.config.Logger, settings: r.settings, readFrom: r.readFrom}
 	defer r.lock.release()
 	var consuming sync.WaitGroup
 	defer consuming.Wait()
@@ -57,6 +58,9 @@ type schedule struct {
 	interval time.Duration
 	logger   *slog.Logger
 
+	settings <-chan Settings // to be put in force between two runs; nil: none
+	readFrom func([]Region)  // puts those of its regions in force
+
 	failures  int    // in a row
 	lastError string // of the last run, without what is volatile; empty if it went well
 }
@@ -69,12 +73,27 @@ func (s *schedule) run(ctx context.Context, sync func(context.Context) error) {
 			return
 		}
 		s.note(err)
+		s.pause(ctx, started, err)
+	}
+}
+
+// pause waits until the next run, after one that started then and ended so.
+func (s *schedule) pause(ctx context.Context, started time.Time, err error) {
+	for {
 		timer := time.NewTimer(s.wait(err, time.Since(started)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		case <-timer.C:
+			return
+		case settings := <-s.settings:
+			timer.Stop()
+			s.interval = cmp.Or(settings.SyncInterval, s.interval)
+			if settings.Regions != nil {
+				s.readFrom(settings.Regions)
+				return
+			}
 		}
 	}
 }

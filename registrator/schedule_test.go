@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,6 +103,36 @@ func TestScheduleWaitsForAPersonAfterMassDeletion(t *testing.T) {
 		starts := runs(t, time.Hour, &log, func(int) error { return &MassDeletionError{Deletes: 20, Owned: 20} })
 		if len(starts) < 12 || len(starts) > 13 {
 			t.Errorf("started at %v", starts)
+		}
+	})
+}
+
+// Another interval counts from the start of the last run: one that is over by then is a
+// run at once.
+func TestScheduleOfAnotherInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		settings := make(chan Settings)
+		begin := time.Now()
+		var starts []time.Duration
+		var done sync.WaitGroup
+		done.Go(func() {
+			s := schedule{what: "sync", interval: time.Hour, logger: slog.New(slog.DiscardHandler), settings: settings}
+			s.run(ctx, func(context.Context) error {
+				starts = append(starts, time.Since(begin).Round(10*time.Second))
+				return nil
+			})
+		})
+		for _, step := range []struct{ at, interval time.Duration }{{2 * time.Minute, 5 * time.Minute}, {20 * time.Minute, time.Minute}, {22*time.Minute + 30*time.Second, 2 * time.Hour}} {
+			time.Sleep(step.at - time.Since(begin)) //nolint:forbidigo // the bubble's clock
+			settings <- Settings{SyncInterval: step.interval}
+		}
+		time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
+		cancel()
+		done.Wait()
+		// Each may be late by 5 % of the interval.
+		if len(starts) < 6 || len(starts) > 7 || starts[0] != 0 || starts[1] < 5*time.Minute || starts[1] > 6*time.Minute || starts[len(starts)-1] > 23*time.Minute {
+			t.Errorf("runs started at %v", starts)
 		}
 	})
 }
