@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,12 +49,19 @@ func readConfig(path string) (*configFile, error) {
 	if len(text) > maxConfig {
 		return nil, badValue(flagConfig, fmt.Errorf("%s is larger than %d bytes", path, maxConfig))
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	if bytes.IndexByte(text, 0) >= 0 { // where the YAML library would take it to end
+		return nil, badValue(flagConfig, fmt.Errorf("%s is not a text", path))
+	}
+	var document, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		return nil, badValue(flagConfig, fmt.Errorf("%s: %w", path, err))
 	}
 	c := &configFile{path: path, applied: map[string]bool{}}
-	if len(document.Content) == 0 {
+	if documents.Decode(&more) == nil {
+		return nil, c.wrong(more.Line, errors.New("a second document begins, of which nothing would be read"))
+	}
+	if len(document.Content) == 0 || document.Content[0].Tag == "!!null" {
 		return c, nil // an empty file
 	}
 	top := document.Content[0]
@@ -99,14 +107,21 @@ func (c *configFile) wrong(line int, err error) error {
 // apply fills the flags of a command that were given neither on the command line nor in
 // the environment. The file may serve several commands: a flag of another one is left
 // alone, a name that none has is a mistake. The error names no value.
-func (c *configFile) apply(flags *pflag.FlagSet, known func(name string) bool) error {
+func (c *configFile) apply(flags *pflag.FlagSet, known map[string]bool) error {
 	for _, s := range c.settings {
 		f := flags.Lookup(s.name)
+		if f != nil && f.Name != s.name { // by the name that Consul's own tools give it
+			f = nil
+		}
 		switch {
 		case s.name == flagConfig || s.name == "help":
 			return c.wrong(s.line, fmt.Errorf("%s has no place in the file itself", s.name))
-		case f == nil && !known(s.name):
-			return c.wrong(s.line, fmt.Errorf("there is no flag --%s", s.name))
+		case f == nil && !known[s.name]:
+			err := fmt.Errorf("there is no flag --%s", s.name)
+			if name := cmp.Or(consulNames[s.name], closest(s.name, known)); name != "" {
+				err = fmt.Errorf("%w; is it %s?", err, name)
+			}
+			return c.wrong(s.line, err)
 		case f == nil || f.Changed:
 			continue
 		}
@@ -144,19 +159,17 @@ func (env environment) fill(cmd *cobra.Command) error {
 		return err
 	}
 	cmd.SetContext(context.WithValue(cmd.Context(), configKey{}, file))
-	return file.apply(cmd.Flags(), anyHas(cmd.Root()))
+	return file.apply(cmd.Flags(), namesOf(cmd.Root()))
 }
 
 // configKey is the key of a context for the file in force.
 type configKey struct{}
 
-// anyHas reports whether a command has a flag of this name.
-func anyHas(root *cobra.Command) func(name string) bool {
+// namesOf are the names of all flags of all commands.
+func namesOf(root *cobra.Command) map[string]bool {
 	names := map[string]bool{}
 	collect(root, names)
-	return func(name string) bool {
-		return names[name] && !slices.Contains([]string{"http-addr", "grpc-addr", "token-file"}, name)
-	}
+	return names
 }
 
 // newConfig is `lambdamesh config`.
@@ -187,14 +200,14 @@ func newConfig() *cobra.Command {
 
 // check tries the file on each command for itself.
 func (c *configFile) check(root *cobra.Command) error {
-	known := anyHas(root)
+	known := namesOf(root)
 	serve := &serveCommand{}
 	for _, cmd := range []*cobra.Command{serve.command(), newRegistrator(), newSync(), newInspect(), newDoctor()} {
 		if err := c.apply(cmd.Flags(), known); err != nil {
 			return err
 		}
 	}
-	if err := serve.validate(); err != nil {
+	if err := cmp.Or(serve.validate(), serve.registrator.settings().ValidateSettings()); err != nil {
 		return badValue(flagConfig, fmt.Errorf("%s: %w", c.path, err))
 	}
 	return nil

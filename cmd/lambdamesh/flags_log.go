@@ -8,7 +8,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-const flagLogFormat = "log-format"
+// Flags that are asked for by name.
+const (
+	flagLogLevel  = "log-level"
+	flagLogFormat = "log-format"
+)
 
 // logFlags say what is logged, and how.
 type logFlags struct {
@@ -18,7 +22,7 @@ type logFlags struct {
 }
 
 func (f *logFlags) declare(flags *pflag.FlagSet) {
-	choiceVar(flags, &f.level, "log-level", "least severity that is logged", "info", "debug", "warn", "error")
+	choiceVar(flags, &f.level, flagLogLevel, "least severity that is logged", "info", "debug", "warn", "error")
 	choiceVar(flags, &f.format, flagLogFormat, "form of the log on stderr", "text", logs.JSON)
 }
 

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/lambdamesh/lambdamesh/internal/consul"
@@ -12,6 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	"go.opentelemetry.io/otel/trace"
+)
+
+// Flags that may change while the registrator runs.
+const (
+	flagSyncInterval = "sync-interval"
+	flagRegions      = "regions"
 )
 
 // registratorFlags say what is read of AWS, and what may be written to Consul.
@@ -36,9 +44,9 @@ type registratorFlags struct {
 }
 
 func (f *registratorFlags) declare(flags *pflag.FlagSet) {
-	flags.DurationVar(&f.interval, "sync-interval", registrator.DefaultSyncInterval, "time between full syncs")
+	flags.DurationVar(&f.interval, flagSyncInterval, registrator.DefaultSyncInterval, "time between full syncs")
 	flags.StringVar(&f.nodeName, "node-name", registrator.DefaultNodeName, "Consul node that carries the services")
-	flags.StringSliceVar(&f.regions, "regions", nil, "AWS regions to read, by commas (default AWS_REGION or the profile's)")
+	flags.StringSliceVar(&f.regions, flagRegions, nil, "AWS regions to read, by commas (default AWS_REGION or the profile's)")
 	flags.Var(&f.roles, "assume-role", "`ARN[,EXTERNAL-ID]` of a role of a further account to read; may be repeated")
 	flags.StringVar(&f.datacenter, "datacenter", "", "take only functions whose datacenter tag, if any, is this (default Consul's only datacenter)")
 	flags.BoolVar(&f.enterprise, "enterprise", false, "Consul is Consul Enterprise: heed the namespace and partition tags of functions")
@@ -58,7 +66,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 
 // open makes a Registrator. It reads AWS's configuration and talks to nobody.
 func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*registrator.Registrator, error) {
-	options := registrator.AWSOptions{Regions: f.regions, Roles: f.roles, Rate: f.awsRate, Registerer: metrics}
+	options := f.aws(metrics)
 	regions, err := registrator.LoadRegions(ctx, options)
 	if err != nil {
 		return nil, err
@@ -69,13 +77,24 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 			return nil, err
 		}
 	}
-	partitions := f.partitions
+	config := f.settings()
 	switch {
-	case len(partitions) > 0 && !f.enterprise:
+	case len(config.Partitions) > 0 && !f.enterprise:
 		return nil, errors.New("--partitions: Consul has partitions with --enterprise alone")
-	case len(partitions) == 0 && f.enterprise:
-		partitions = []string{lambda.DefaultName}
+	case len(config.Partitions) == 0 && f.enterprise:
+		config.Partitions = []string{lambda.DefaultName}
 	}
+	config.Consul, config.Regions, config.Queue = client.API, regions, queue
+	config.Logger, config.Registerer, config.Tracer = log, metrics, tracer
+	return registrator.New(config)
+}
+
+func (f *registratorFlags) aws(metrics prometheus.Registerer) registrator.AWSOptions {
+	return registrator.AWSOptions{Regions: f.regions, Roles: f.roles, Rate: f.awsRate, Registerer: metrics}
+}
+
+// settings are the flags as a Config, without its clients.
+func (f *registratorFlags) settings() registrator.Config {
 	var lists []registrator.List
 	for _, name := range f.gateways {
 		lists = append(lists, registrator.GatewayList(name))
@@ -83,13 +102,11 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 	for _, to := range f.exports {
 		lists = append(lists, registrator.ExportList(to))
 	}
-	return registrator.New(registrator.Config{
-		Consul:         client.API,
-		Regions:        regions,
+	return registrator.Config{
 		SyncInterval:   f.interval,
 		NodeName:       f.nodeName,
 		Datacenter:     f.datacenter,
-		Partitions:     partitions,
+		Partitions:     f.partitions,
 		Policy:         registrator.Policy(f.policy),
 		MaxDeleteRatio: f.maxDeleteRatio,
 		Force:          f.force,
@@ -97,9 +114,37 @@ func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log 
 		Adopt:          f.adopt,
 		KeepExtensions: f.keepExtensions,
 		Lists:          lists,
-		Queue:          queue,
-		Logger:         log,
-		Registerer:     metrics,
-		Tracer:         tracer,
-	})
+	}
+}
+
+// adjust is a reloader's, for a registrator that open made.
+func (f *registratorFlags) adjust(ctx context.Context, r *registrator.Registrator, log *slog.Logger, metrics prometheus.Registerer) func(*registratorFlags, []string) error {
+	return func(next *registratorFlags, names []string) error {
+		with := *f
+		var settings registrator.Settings
+		if slices.Contains(names, flagSyncInterval) {
+			with.interval = cmp.Or(next.interval, registrator.DefaultSyncInterval)
+			settings.SyncInterval = with.interval
+		}
+		if slices.Contains(names, flagRegions) {
+			with.regions = next.regions
+			var err error
+			if settings.Regions, err = registrator.LoadRegions(ctx, with.aws(metrics)); err != nil {
+				return err
+			}
+		}
+		if err := r.Set(settings); err != nil {
+			return err
+		}
+		for _, name := range names {
+			switch name {
+			case flagSyncInterval:
+				log.Info("the sync interval is another", "was", f.interval.String(), "is", with.interval.String())
+			case flagRegions:
+				log.Info("the regions are others, they are read now", "was", f.regions, "is", with.regions)
+			}
+		}
+		*f = with
+		return nil
+	}
 }

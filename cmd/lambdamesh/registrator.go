@@ -33,7 +33,8 @@ func newRegistrator() *cobra.Command {
 
 func (c *registratorCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	log := c.log.logger(cmd.ErrOrStderr())
-	defer c.log.reload(cmd, log)()
+	reload := newReloader(cmd, log, &c.log)
+	defer reload.stop()
 	client, err := consul.NewClient(c.consul.ClientConfig)
 	if err != nil {
 		return err
@@ -46,6 +47,7 @@ func (c *registratorCommand) run(ctx context.Context, cmd *cobra.Command) error 
 		return err
 	}
 	log.Info("registrator starts", "version", versionText(), "interval", c.registrator.interval.String())
+	reload.start(c.registrator.adjust(ctx, r, log, nil))
 	if err := r.Run(ctx); err != nil {
 		return failed(err)
 	}

@@ -53,7 +53,8 @@ func (c *serveCommand) validate() error {
 
 func (c *serveCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	log := c.log.logger(cmd.ErrOrStderr())
-	defer c.log.reload(cmd, log)()
+	reload := newReloader(cmd, log, &c.log)
+	defer reload.stop()
 	sent := traces.Open(ctx, "lambdamesh", versionText(), log)
 	defer sent.Close(ctx)
 	s, err := c.build(ctx, log, sent.Tracer())
@@ -66,6 +67,11 @@ func (c *serveCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	}
 	if c.xds.certFile == "" && !admin.Loopback(c.xds.addr) {
 		log.Warn("Envoys connect without TLS: their ACL tokens and private keys cross the network in the clear (--xds-insecure)", "address", c.xds.addr)
+	}
+	if s.registrator == nil {
+		reload.start(nil)
+	} else {
+		reload.start(c.registrator.adjust(ctx, s.registrator, log, s.metrics))
 	}
 	if err := s.run(ctx); err != nil {
 		return failed(err)
