@@ -14,9 +14,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go/logging"
 	"github.com/hashicorp/consul/api"
 
 	"github.com/lambdamesh/lambdamesh/internal/consul"
+	"github.com/lambdamesh/lambdamesh/internal/logs"
+	"github.com/lambdamesh/lambdamesh/internal/traces"
 	"github.com/lambdamesh/lambdamesh/registrator"
 )
 
@@ -25,6 +28,7 @@ import (
 type handler struct {
 	settings settings
 	log      *slog.Logger
+	traces   *traces.Traces
 	store    parameterStore
 	regions  []registrator.Region
 
@@ -44,13 +48,15 @@ func open(ctx context.Context, lookup func(string) (string, bool)) (*handler, er
 	if err != nil {
 		return nil, err
 	}
-	base, err := config.LoadDefaultConfig(ctx)
+	base, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{})) // as LoadRegions
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel}))
+	log := logs.New(os.Stderr, logs.JSON, s.logLevel)
+	logs.Libraries(log)
 	log.Info("registrator starts", "settings", s.String())
-	return &handler{settings: s, log: log, store: ssm.NewFromConfig(base), regions: regions}, nil
+	sent := traces.Open(ctx, "lambda-registrator", os.Getenv("AWS_LAMBDA_FUNCTION_VERSION"), log)
+	return &handler{settings: s, log: log, traces: sent, store: ssm.NewFromConfig(base), regions: regions}, nil
 }
 
 // answer is what an invocation that went well returns, for whoever invokes by hand.
@@ -66,6 +72,7 @@ type answer struct {
 func (h *handler) handle(ctx context.Context, data json.RawMessage) (answer, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	defer h.traces.Flush(ctx) // the environment may be frozen next
 	event, err := registrator.ParseEvent(data)
 	if err != nil {
 		h.log.Error("failed", "error", err.Error())
@@ -130,7 +137,7 @@ func (h *handler) use(found secrets) error {
 		return err
 	}
 	c := h.settings.config()
-	c.Consul, c.Regions, c.Logger = client.API, h.regions, h.log
+	c.Consul, c.Regions, c.Logger, c.Tracer = client.API, h.regions, h.log, h.traces.Tracer()
 	r, err := registrator.New(c)
 	if err != nil {
 		return err

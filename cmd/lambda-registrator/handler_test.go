@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,6 +167,50 @@ type silent struct{}
 func (silent) GetResources(ctx context.Context, _ *tagging.GetResourcesInput, _ ...func(*tagging.Options)) (*tagging.GetResourcesOutput, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// What was traced has been sent when an invocation ends, and a receiver that does not
+// answer holds none up beyond its deadline.
+func TestTracesAreSentBeforeTheEnvironmentIsFrozen(t *testing.T) {
+	var received atomic.Int32
+	silent, release := atomic.Bool{}, make(chan struct{})
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if silent.Load() {
+			<-release
+		}
+		received.Add(1)
+	}))
+	t.Cleanup(receiver.Close)
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL)
+	t.Setenv("CONSUL_HTTP_ADDR", "127.0.0.1:1")
+	h, err := open(t.Context(), environ(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.traces.Close(t.Context()) })
+	t.Cleanup(func() { close(release) })
+	h.regions[0].Tagging = refusing{}
+	if _, err := h.handle(t.Context(), json.RawMessage(schedule)); err == nil {
+		t.Error("it does not fail")
+	}
+	if received.Load() != 1 {
+		t.Errorf("received %d times when the invocation ended", received.Load())
+	}
+	silent.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, _ = h.handle(ctx, json.RawMessage(schedule))
+	if ctx.Err() != nil {
+		t.Error("the receiver held the invocation up beyond its deadline")
+	}
+}
+
+// refusing is a fake: a tagging API that refuses.
+type refusing struct{}
+
+func (refusing) GetResources(context.Context, *tagging.GetResourcesInput, ...func(*tagging.Options)) (*tagging.GetResourcesOutput, error) {
+	return nil, errors.New("not you")
 }
 
 // A run that takes too long ends before AWS Lambda ends it.

@@ -8,16 +8,18 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"os"
 
 	awslambda "github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lambdamesh/lambdamesh/internal/logs"
 )
 
 func main() {
 	h, err := open(context.Background(), os.LookupEnv)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "lambda-registrator: %v\n", err)
+		logs.New(os.Stderr, logs.JSON, slog.LevelError).Error("registrator cannot start", "error", err)
 		os.Exit(2)
 	}
 	awslambda.Start(h.handle)

@@ -83,21 +83,33 @@ func (t *Traces) Tracer() trace.Tracer {
 	return t.provider.Tracer("github.com/lambdamesh/lambdamesh")
 }
 
-// Flush sends what has ended, until ctx is done: for a process that may be frozen next.
+// Flush sends what has ended, within FlushWait and half of the time until ctx's deadline,
+// if it has one: for a process that may be frozen next. ctx may be done by now.
 func (t *Traces) Flush(ctx context.Context) {
-	if t != nil && t.provider != nil {
-		_ = t.provider.ForceFlush(ctx) // the outage is logged by itself
+	if t == nil || t.provider == nil {
+		return
 	}
+	ctx, cancel := atTheEnd(ctx)
+	defer cancel()
+	_ = t.provider.ForceFlush(ctx) // the outage is logged by itself
 }
 
-// Close sends what there is and ends, within FlushWait. ctx may be done by now.
+// Close is Flush for a process that ends.
 func (t *Traces) Close(ctx context.Context) {
 	if t == nil || t.provider == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), FlushWait)
+	ctx, cancel := atTheEnd(ctx)
 	defer cancel()
 	_ = t.provider.Shutdown(ctx) // the outage is logged by itself
+}
+
+func atTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	wait := FlushWait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)/2)
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), wait)
 }
 
 // The protocols of OTLP.
