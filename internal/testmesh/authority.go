@@ -84,6 +84,7 @@ func (a *Authority) write(certFile, keyFile string, cert *x509.Certificate, key 
 		if err != nil {
 			return err
 		}
+		noteKey(secret)
 		if err := writePEM(keyFile, "PRIVATE KEY", secret); err != nil {
 			return err
 		}

@@ -55,6 +55,7 @@ const AccountID = "000000000000"
 func StartAWS(ctx context.Context, cfg AWSConfig) (*AWS, error) {
 	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
 	a := &AWS{cfg: cfg, credentials: Credentials{AccessKeyID: "AKIDMESH", SecretAccessKey: "mesh-" + newUUID()}}
+	noteSecret(a.credentials.SecretAccessKey)
 	if err := cfg.Ports.Fill(&a.port); err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ func (c *Consul) Token(ctx context.Context, name, rules string) (*api.ACLToken, 
 	if err != nil {
 		return nil, fmt.Errorf("creating the token %s: %w", name, err)
 	}
+	noteSecret(token.SecretID)
 	for _, server := range c.servers {
 		if !server.Running() {
 			continue

@@ -24,6 +24,7 @@ func StartConsulServers(ctx context.Context, n int, cfg ConsulConfig) ([]*Consul
 		token = cfg.Primary.token
 	case !cfg.NoACL:
 		token = newUUID()
+		noteSecret(token)
 	}
 	servers := make([]*Consul, n)
 	for i := range servers {

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -170,15 +172,28 @@ func (l *Lambdamesh) Metrics(ctx context.Context) (map[string]float64, error) {
 }
 
 // Run runs another command of the same program ("sync", "--dry-run") with the same
-// environment, and returns its standard output.
+// environment, and returns its standard output. All that it writes is in NAME-run.log, too.
 func (l *Lambdamesh) Run(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, l.cfg.Bin, args...)
 	cmd.Env, cmd.Dir = l.command.Env, l.cfg.Dir
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
+	if err := l.noteRun(args, out, errs.String()); err != nil {
+		return "", err
+	}
 	if err != nil {
 		return string(out), fmt.Errorf("running lambdamesh %s: %w: %s", strings.Join(args, " "), err, errs.String())
 	}
 	return string(out), nil
+}
+
+// noteRun appends what a command wrote to a log.
+func (l *Lambdamesh) noteRun(args []string, out []byte, errs string) error {
+	file, err := os.OpenFile(filepath.Join(l.cfg.Dir, l.cfg.Name+"-run.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the log of lambdamesh's commands: %w", err)
+	}
+	_, err = fmt.Fprintf(file, "lambdamesh %s\n%s%s", strings.Join(args, " "), out, errs)
+	return errors.Join(err, file.Close())
 }
