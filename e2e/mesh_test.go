@@ -20,7 +20,7 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(searched{m}) }
 
 // patience bounds what a whole story waits for; a good run needs a fraction.
 const patience = 3 * time.Minute

@@ -109,7 +109,7 @@ func TestWhatHappenedIsTold(t *testing.T) {
 	if !strings.Contains(traces.payload.String(), receiverKey) {
 		t.Error("the receiver was not given its key")
 	}
-	for _, secret := range []string{s.Token.SecretID, s.Consul.ManagementToken(), s.AWS.Credentials().SecretAccessKey, "-----BEGIN"} {
+	for _, secret := range append(testmesh.Secrets(), inPEM) {
 		if strings.Contains(payload, secret) {
 			t.Errorf("a secret that ends in %q was sent", secret[len(secret)-4:])
 		}
