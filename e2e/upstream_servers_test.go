@@ -156,7 +156,8 @@ func TestProxyBesideAnAgent(t *testing.T) {
 	link, err := testmesh.StartLink(s.Ports(), s.Consul.GRPCAddr())
 	s.must(err)
 	t.Cleanup(link.Close)
-	s.must(s.StartLambdamesh(s.ctx, "--consul-grpc-addr",
+	// At info an outage is one line, and not one for each attempt.
+	s.must(s.StartLambdamesh(s.ctx, "--log-level", "debug", "--consul-grpc-addr",
 		strings.Join([]string{link.Addr(), s.Servers[1].GRPCAddr(), s.Servers[2].GRPCAddr()}, ",")))
 	m := s.observe(testmesh.ProxyOptions{NoNodeName: true})
 	s.carry(s.Servers[:1], 2, 2)

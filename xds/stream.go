@@ -47,6 +47,8 @@ type stream struct {
 	doubted  time.Time // when it first refused in one without an answer, after it had answered
 	choice   Choice
 
+	away bool // guarded by mu: the log has said that Consul is lost, and not that it is back
+
 	// The loop's own.
 	patcher    inForce
 	tokens     []string

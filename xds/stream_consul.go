@@ -2,6 +2,7 @@ package xds
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -56,13 +57,18 @@ func (s *stream) respond(from *attachment, frame rawFrame) {
 		s.over(status.Error(codes.Internal, err.Error()))
 		return
 	}
+	back := false
 	s.event(func() {
 		if s.upstream != from {
 			return // it was given up meanwhile
 		}
+		back, s.away = s.away, false
 		s.served, s.answered, s.choice.Avoid, s.doubted = true, true, "", time.Time{}
 		s.session.onResponse(resp)
 	})
+	if back {
+		s.log.Info("consul answers for this envoy again")
+	}
 	s.flush()
 	from.transmitLater()
 	s.compact()
@@ -102,8 +108,14 @@ const firstTries = 3
 // lose ends a generation that Consul ended. What a new attempt may mend is tried
 // again; what it cannot is returned, in Consul's words.
 func (s *stream) lose(end loss) error {
-	answered := s.answered
-	s.event(s.detachLocked)
+	answered, level := s.answered, slog.LevelInfo
+	s.event(func() {
+		s.detachLocked()
+		if s.away { // each attempt that fails comes here
+			level = slog.LevelDebug
+		}
+		s.away = true
+	})
 	s.silence = nil
 	s.choice.Avoid = end.server
 	err := end.err
@@ -120,7 +132,7 @@ func (s *stream) lose(end loss) error {
 		return status.Error(codes.Unavailable, "no Consul server answers: "+status.Convert(err).Message())
 	}
 	wait := s.backoff.next()
-	s.log.Info("the stream to consul is lost, it is attached again", "server", end.server, "in", wait.Round(time.Millisecond), "error", err)
+	s.log.Log(context.Background(), level, "the stream to consul is lost, it is attached again", "server", end.server, "in", wait.Round(time.Millisecond), "error", err)
 	setTimer(&s.retry, true, wait)
 	setTimer(&s.grace, true, s.server.cfg.Grace)
 	return nil
