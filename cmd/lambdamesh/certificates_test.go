@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -255,6 +257,37 @@ func TestFailedHandshakesAreExplained(t *testing.T) {
 				t.Errorf("the log does not say once %q: %s", test.says, text)
 			}
 		})
+	}
+}
+
+// TestFailedHandshakesAreNotRepeated: the same host for the same reason, for an hour.
+func TestFailedHandshakesAreNotRepeated(t *testing.T) {
+	peer := func(text string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)) }
+	reset := func(port int) error {
+		return &net.OpError{Op: "read", Net: "tcp", Source: peer("192.0.2.1:" + strconv.Itoa(port)), Err: errors.New("connection timed out")}
+	}
+	all, now := &told{when: map[string]time.Time{}}, time.Now()
+	for i, step := range []struct {
+		peer  string
+		err   error
+		after time.Duration
+		want  bool
+	}{
+		{"192.0.2.1:1000", errors.New("tls: a"), 0, true},
+		{"192.0.2.1:1001", errors.New("tls: a"), time.Minute, false},
+		{"192.0.2.1:1002", errors.New("tls: b"), 2 * time.Minute, true},
+		{"192.0.2.2:1000", errors.New("tls: a"), 3 * time.Minute, true},
+		{"192.0.2.1:1000", reset(1000), 4 * time.Minute, true},
+		{"192.0.2.1:1003", reset(1003), 5 * time.Minute, false},
+		{"192.0.2.1:1000", errors.New("tls: a"), 61 * time.Minute, true},
+	} {
+		if got := all.first(failureOf(peer(step.peer), step.err), now.Add(step.after)); got != step.want {
+			t.Errorf("step %d: %v", i, got)
+		}
+	}
+	all.first("last", now.Add(24*time.Hour))
+	if len(all.when) != 1 {
+		t.Errorf("%d are remembered", len(all.when))
 	}
 }
 
