@@ -2,14 +2,19 @@ package traces
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	collectorv1 "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -144,5 +149,56 @@ func TestSent(t *testing.T) {
 		if got := strings.Count(out.String(), text); got != times {
 			t.Errorf("%q is said %d times, not %d: %s", text, got, times, out.String())
 		}
+	}
+}
+
+// grpcReceiver is a fake: a receiver of OTLP by gRPC.
+type grpcReceiver struct {
+	collectorv1.UnimplementedTraceServiceServer
+	received atomic.Int32
+}
+
+// Export is collectorv1.TraceServiceServer's.
+func (r *grpcReceiver) Export(_ context.Context, in *collectorv1.ExportTraceServiceRequest) (*collectorv1.ExportTraceServiceResponse, error) {
+	r.received.Add(int32(len(in.GetResourceSpans())))
+	return &collectorv1.ExportTraceServiceResponse{}, nil
+}
+
+func TestSentByGRPC(t *testing.T) {
+	clean(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fake grpcReceiver
+	server := grpc.NewServer()
+	collectorv1.RegisterTraceServiceServer(server, &fake)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+l.Addr().String())
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+	sent := Open(t.Context(), "p", "v1", slog.New(slog.DiscardHandler))
+	_, span := sent.Tracer().Start(t.Context(), "x")
+	span.End()
+	sent.Close(t.Context())
+	if fake.received.Load() != 1 {
+		t.Errorf("received %d", fake.received.Load())
+	}
+}
+
+func TestSentAsJSON(t *testing.T) {
+	clean(t)
+	var kind atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { kind.Store(r.Header.Get("Content-Type")) }))
+	t.Cleanup(server.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+	sent := Open(t.Context(), "p", "v1", slog.New(slog.DiscardHandler))
+	_, span := sent.Tracer().Start(t.Context(), "x")
+	span.End()
+	sent.Close(t.Context())
+	if kind.Load() != "application/json" {
+		t.Errorf("sent as %v", kind.Load())
 	}
 }
