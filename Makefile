@@ -46,7 +46,7 @@ test-extra: terraform-test ## Run the tests that need more than the README names
 terraform-test: $(TFLINT) ## Check the Terraform modules, offline, on Terraform, checkov and tflint (fetched once).
 	go -C tools/terraform vet ./...
 	go -C tools/terraform test ./...
-	TFLINT=$(TFLINT) $(TEST_RUNNER) -tags extra -timeout 10m -run '^TestTerraform$$' ./deploy/terraform
+	TFLINT=$(TFLINT) $(TEST_RUNNER) -tags extra -count=1 -timeout 10m -run '^TestTerraform$$' ./deploy/terraform
 
 .PHONY: terraform-schema
 terraform-schema: ## Make the schema of the stand-in for Terraform's AWS provider anew (70 MB from PyPI).

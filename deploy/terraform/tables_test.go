@@ -43,6 +43,35 @@ func checkTables(t *testing.T) {
 	}
 }
 
+// checkVersions: the version of the provider that is said to be tested is that of its
+// schema. (Terraform does not compare it: the stand-in has none.)
+func checkVersions(t *testing.T) {
+	text, err := os.ReadFile("../../tools/terraform/provider/aws.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct{ Version string }
+	if err := json.Unmarshal(text, &schema); err != nil || schema.Version == "" {
+		t.Fatalf("the schema has no version, error %v", err)
+	}
+	files, err := filepath.Glob("modules/*/versions.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkContains(t, "README.md", "hashicorp/aws "+schema.Version+" ")
+	for _, file := range files {
+		checkContains(t, file, "the schema of "+schema.Version+".")
+	}
+}
+
+func checkContains(t *testing.T, file, want string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%s does not say %q, error %v", file, want, err)
+	}
+}
+
 // replace puts a table between the marks of its name.
 func replace(t *testing.T, file, text, name, table string) string {
 	t.Helper()

@@ -21,7 +21,7 @@ var described []byte
 func main() {
 	schemas, err := read(described)
 	if err == nil {
-		err = tf5server.Serve("registry.terraform.io/hashicorp/aws", func() tfprotov5.ProviderServer { return &server{schemas: schemas} })
+		err = tf5server.Serve("hashicorp/aws", func() tfprotov5.ProviderServer { return &server{schemas: schemas} })
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "provider: %v\n", err)
