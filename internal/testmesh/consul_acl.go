@@ -14,7 +14,7 @@ const (
 service_prefix "" { policy = "read" }
 node_prefix ""    { policy = "read" }
 `
-	// LambdameshRules are those that the README gives the registrator, and so serve
+	// LambdameshRules are those that docs/registrator.md gives it, and so serve
 	// with a registrator inside.
 	LambdameshRules = `
 service_prefix "" { policy = "write" }
