@@ -7,6 +7,7 @@ GOLANGCI_LINT := $(CACHE)/tools/golangci-lint-v2.15.0/golangci-lint
 GOFUMPT := $(CACHE)/tools/gofumpt-v0.12.0/gofumpt
 GOTESTSUM := $(CACHE)/tools/gotestsum-v1.13.0/gotestsum
 TFLINT := $(CACHE)/tools/tflint-v0.64.0/tflint
+MKDOCS_VENV := $(CACHE)/tools/mkdocs-$(firstword $(shell cksum scripts/mkdocs/requirements.txt))
 
 # What runs the tests; .ci/run sets it to gotestsum, for its summary.
 TEST_RUNNER ?= go test
@@ -36,11 +37,11 @@ test: parts ## Run all tests, with the race detector, on the real parts.
 	CGO_ENABLED=1 $(TEST_RUNNER) -race -timeout 30m ./...
 
 .PHONY: test-extra
-test-extra: terraform-test ## Run the tests that need more than the README names: chromium, promtool.
+test-extra: docs terraform-test ## Run the tests that need more than the README names: chromium, promtool.
 	@for program in chromium promtool; do \
 		command -v $$program >/dev/null || { echo "$$program is missing; Debian has it in the package chromium or prometheus" >&2; exit 1; }; \
 	done
-	CGO_ENABLED=1 $(TEST_RUNNER) -race -tags extra -timeout 10m -run '^Test(Browser|Promtool)' ./internal/admin ./deploy/...
+	CGO_ENABLED=1 $(TEST_RUNNER) -race -tags extra -timeout 10m -run '^Test(Browser|Promtool)' ./internal/admin ./internal/site ./deploy/...
 
 .PHONY: terraform-test
 terraform-test: $(TFLINT) ## Check the Terraform modules, offline, on Terraform, checkov and tflint (fetched once).
@@ -58,6 +59,15 @@ terraform-schema: ## Make the schema of the stand-in for Terraform's AWS provide
 screenshots: ## Make the pictures of the status pages in docs/status (needs chromium).
 	@mkdir -p docs/status
 	go test -tags extra -run '^TestBrowser$$' ./internal/admin -screenshots "$(CURDIR)/docs/status"
+
+.PHONY: docs
+docs: $(MKDOCS_VENV)/whole ## Build the site of docs/ into build/site, and check its links.
+	@# Not --quiet: it keeps the warnings from --strict, too (mkdocs 1.6.1).
+	@NO_MKDOCS_2_WARNING=1 $(MKDOCS_VENV)/bin/mkdocs build --strict
+
+.PHONY: docs-serve
+docs-serve: $(MKDOCS_VENV)/whole ## The same on http://127.0.0.1:8000, built anew at each change.
+	@NO_MKDOCS_2_WARNING=1 $(MKDOCS_VENV)/bin/mkdocs serve
 
 .PHONY: bench
 bench: parts ## Measure what lambdamesh costs, against its limits (10 minutes; wants the machine for itself).
@@ -104,3 +114,12 @@ $(TFLINT):
 
 $(GOTESTSUM):
 	GOBIN=$(@D) go install gotest.tools/gotestsum@v1.13.0
+
+# Exactly the packages that the file names, whose checksum its folder bears. --only-binary: no
+# build script of any runs.
+$(MKDOCS_VENV)/whole:
+	rm -rf $(MKDOCS_VENV)
+	python3 -m venv $(MKDOCS_VENV)
+	$(MKDOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: \
+		--requirement scripts/mkdocs/requirements.txt
+	touch $@
