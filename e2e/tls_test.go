@@ -51,7 +51,7 @@ func TestTLS(t *testing.T) {
 }
 
 // TestMutualTLS: Envoys show a certificate. Consul's command writes none into a
-// bootstrap, so it is added as the README says.
+// bootstrap, so it is added as docs/install.md says.
 func TestMutualTLS(t *testing.T) {
 	t.Parallel()
 	s := beginTLS(t)
