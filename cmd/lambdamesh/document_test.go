@@ -36,7 +36,8 @@ sync-interval: 2m
 log-format: json
 ` + "```" + `
 
-` + "`lambdamesh config check --config FILE`" + ` finds its mistakes and starts nothing. When it is read again, the log level changes at once; for all else
+` + "`lambdamesh config check --config FILE`" + ` finds its mistakes and starts nothing. When it is read again, the log level, the sync interval
+and the regions change at once; for all else
 the log says that a restart is needed, and a file with a mistake leaves in force what is. Certificates are read again by themselves.
 `
 
