@@ -1,9 +1,10 @@
 // Command sbom says what a program of ours is made of, and under which licences:
 //
 //	sbom -version 1.2.3 -o FILE BINARY     a bill of materials (CycloneDX, JSON) of a binary
-//	sbom -notices FILE BINARY              the licences and notices that go with the binary
+//	sbom -notices FILE BINARY              the licences and notices that go with it
 //	sbom -report                           a table of every dependency, those of tests too
 //
+// Instead of a binary it takes a zip file for AWS Lambda, whose first file is one.
 // It fails if a module has no licence, or one that is not allowed.
 package main
 

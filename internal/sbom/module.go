@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -32,10 +34,11 @@ type program struct {
 	modules []module
 }
 
-// readProgram reads what the linker wrote into a binary, and the licences of it all. The
-// modules are fetched if they are not in Go's cache.
+// readProgram reads what the linker wrote into a binary, or into the one that is the first
+// in a zip file, and the licences of it all. The modules are fetched if they are not in
+// Go's cache.
 func readProgram(ctx context.Context, file string) (program, error) {
-	content, err := os.ReadFile(file)
+	content, err := readBinary(file)
 	if err != nil {
 		return program{}, err
 	}
@@ -69,6 +72,26 @@ func readProgram(ctx context.Context, file string) (program, error) {
 	std := module{path: "std", version: strings.TrimPrefix(p.goVers, "go"), dir: strings.TrimSpace(root)}
 	p.modules = append(p.modules, std)
 	return p, readLicences(p.modules)
+}
+
+func readBinary(file string) ([]byte, error) {
+	if filepath.Ext(file) != ".zip" {
+		return os.ReadFile(file)
+	}
+	z, err := zip.OpenReader(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = z.Close() }() // it was only read
+	if len(z.File) == 0 {
+		return nil, fmt.Errorf("%s is empty", file)
+	}
+	packed, err := z.File[0].Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = packed.Close() }()
+	return io.ReadAll(packed)
 }
 
 // locate fills in the folders of the modules' files.
