@@ -22,9 +22,12 @@ const (
 // version is that of the release in build/release.
 func version(t *testing.T) string {
 	t.Helper()
-	var metadata struct{ Version string }
+	var metadata struct{ Version, Commit string }
 	if err := json.Unmarshal([]byte(read(t, release+"/metadata.json")), &metadata); err != nil {
 		t.Fatal(err)
+	}
+	if head := strings.TrimSpace(command(t, root, "git", "rev-parse", "HEAD")); metadata.Commit != head {
+		t.Fatalf("build/release is of commit %s, and this is %s: make release", metadata.Commit, head)
 	}
 	return metadata.Version
 }
@@ -123,8 +126,10 @@ func TestFiles(t *testing.T) {
 }
 
 // TestReproducible builds the same once more, in another folder and time zone and with
-// other rights on new files, and compares every byte.
+// other rights on new files, and compares every byte. Of images the digests are compared,
+// which are of every byte of theirs.
 func TestReproducible(t *testing.T) {
+	t.Logf("version %s", version(t))
 	again := filepath.Join(t.TempDir(), "somewhere", "else")
 	command(t, ".", "git", "clone", "-q", "--no-local", root, again)
 	if changes := command(t, root, "git", "diff", "--binary", "HEAD"); changes != "" {
@@ -135,11 +140,17 @@ func TestReproducible(t *testing.T) {
 		command(t, again, "git", "apply", patch)
 	}
 	t.Setenv("TZ", "Asia/Kathmandu")
-	command(t, again, "sh", "-c", "umask 077 && make --no-print-directory release")
+	command(t, again, "sh", "-c", "umask 077 && make --no-print-directory release images")
 	second := checksums(t, again)
 	for file, sum := range checksums(t, root) {
 		if second[file] != sum {
 			t.Errorf("%s differs", file)
+		}
+	}
+	for _, image := range []string{"lambdamesh", "lambda-registrator-amd64", "lambda-registrator-arm64"} {
+		file := "/build/images/" + image + "/index.json"
+		if read(t, root+file) != read(t, again+file) {
+			t.Errorf("the image %s differs", image)
 		}
 	}
 }
