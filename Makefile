@@ -8,6 +8,8 @@ GOFUMPT := $(CACHE)/tools/gofumpt-v0.12.0/gofumpt
 GOTESTSUM := $(CACHE)/tools/gotestsum-v1.13.0/gotestsum
 TFLINT := $(CACHE)/tools/tflint-v0.64.0/tflint
 MKDOCS_VENV := $(CACHE)/tools/mkdocs-$(firstword $(shell cksum scripts/mkdocs/requirements.txt))
+GORELEASER := $(CACHE)/tools/goreleaser-v2.12.5/goreleaser
+KO := $(CACHE)/tools/ko-v0.19.1/ko
 
 # What runs the tests; .ci/run sets it to gotestsum, for its summary.
 TEST_RUNNER ?= go test
@@ -85,6 +87,25 @@ build: ## Build the programs into build/.
 lambda-zip: ## Build the registrator for AWS Lambda: build/lambda-registrator-ARCH.zip, arm64 and amd64.
 	go run ./internal/lambdazip -o build
 
+.PHONY: release
+release: $(GORELEASER) ## Build archives, deb, rpm, Lambda zips, SBOMs and checksums: build/release and build/lambda.
+	$(GORELEASER) release --snapshot --clean
+
+.PHONY: images
+images: $(KO) ## Build the container images, as OCI layouts: build/images.
+	KO=$(KO) bash scripts/images.sh
+
+.PHONY: release-test
+release-test: release images ## Build all that is released and test it (needs root or sudo, rpm, systemd, unzip, curl).
+	@for program in rpm systemd-analyze unzip curl ip setpriv; do \
+		command -v $$program >/dev/null || { echo "$$program is missing" >&2; exit 1; }; \
+	done
+	$(TEST_RUNNER) -tags release -timeout 15m ./deploy/packages ./deploy/images
+
+.PHONY: licences
+licences: ## Print the licences of all dependencies.
+	@go run ./internal/sbom -report
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(GOFUMPT) ## Run the linters, and the rules that are programs.
 	@unformatted=$$($(GOFUMPT) -l .); \
@@ -123,3 +144,9 @@ $(MKDOCS_VENV)/whole:
 	$(MKDOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: \
 		--requirement scripts/mkdocs/requirements.txt
 	touch $@
+
+$(GORELEASER):
+	GOBIN=$(@D) go install github.com/goreleaser/goreleaser/v2@v2.12.5
+
+$(KO):
+	GOBIN=$(@D) go install github.com/google/ko@v0.19.1
