@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the container images as OCI layouts into build/images:
+# Builds the container images as OCI layouts into build/images (or OUT, a relative path in
+# lower case: ko takes it for the name of a repository):
 #
 #   lambdamesh                 an index of linux/amd64 and linux/arm64
 #   lambda-registrator-ARCH    one image each, arm64 and amd64: AWS Lambda takes no index
@@ -7,7 +8,7 @@
 #   scripts/images.sh               builds
 #   scripts/images.sh --push REPO   pushes too, to REPO/lambdamesh:VERSION and
 #                                   REPO/lambda-registrator:VERSION-ARCH; their digests
-#                                   go to build/images/digests.txt
+#                                   go to checksums.txt in the same folder
 #
 # VERSION is taken from the environment, else from git. The same commit gives the same
 # digests.
@@ -26,7 +27,7 @@ esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/lambdamesh
 ko=${KO:-$cache/tools/ko-v0.19.1/ko}
-out=$PWD/build/images
+out=${OUT:-build/images}
 export VERSION=${VERSION:-$(git describe --tags --always)}
 SOURCE_DATE_EPOCH=$(git show -s --format=%ct HEAD)
 export SOURCE_DATE_EPOCH
@@ -68,5 +69,7 @@ for arch in arm64 amd64; do
 	image lambda-registrator-$arch lambda-registrator linux/$arch "The registrator of lambdamesh as a function of AWS Lambda" lambda-registrator "$VERSION-$arch"
 done
 if [ -n "$push" ]; then
-	cat "$out"/*.ref >"$out/digests.txt"
+	# REPO:TAG@sha256:DIGEST as sha256sum would have it.
+	sed -E 's/^(.*\/[^:@]*)(:[^@]*)?@sha256:([0-9a-f]{64})$/\3  \1/' "$out"/*.ref | sort -u >"$out/checksums.txt"
+	rm "$out"/*.ref
 fi

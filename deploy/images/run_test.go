@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -20,12 +21,11 @@ import (
 // nobody listens there: the port is kept for a service that is long out of use.
 const nobody = "127.0.0.1:1"
 
-// start runs what the image's entrypoint names with the image's file system for root and
-// as its user, as an engine does. Where the test is not run as root, as who runs it and
+// start runs what the image's entrypoint names with the image's file system, which is in
+// dir, for root and as its user, as an engine does. Where the test is not run as root, as who runs it and
 // beside the machine's own files. Standard error goes to the writer.
-func (i image) start(t *testing.T, stderr io.Writer, env []string, args ...string) *exec.Cmd {
+func (i image) start(t *testing.T, dir string, stderr io.Writer, env []string, args ...string) *exec.Cmd {
 	t.Helper()
-	dir := i.unpack(t)
 	program := i.Config.Entrypoint[0]
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Env = append(i.Config.Env, env...)
@@ -57,12 +57,59 @@ func here(t *testing.T, layout string) image {
 	return i
 }
 
+// page is what the install page has engines run whose command begins so: the words after
+// the image's name.
+func page(t *testing.T, begins string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/install-packages.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`(?m)^    docker run .* ghcr\.io/lambdamesh/lambdamesh:VERSION (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		if strings.HasPrefix(match[1], begins+" ") {
+			return strings.Fields(match[1])
+		}
+	}
+	t.Fatalf("the page has no %s", begins)
+	return nil
+}
+
+// TestConfigCheck looks over a configuration that is mounted.
+func TestConfigCheck(t *testing.T) {
+	i := here(t, "lambdamesh")
+	dir := i.unpack(t)
+	text, err := os.ReadFile("../packages/config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir+"/etc/lambdamesh", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	args := page(t, "config check")
+	file := dir + args[len(args)-1]
+	for mistake, want := range map[string]int{"": 0, "mistake: true\n": 2} {
+		if err := os.WriteFile(file, append(text, mistake...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if os.Geteuid() != 0 {
+			args[len(args)-1] = file // without a root of its own
+		}
+		cmd := i.start(t, dir, io.Discard, nil, args...)
+		if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != want {
+			t.Errorf("with %q it ends with %s, want %d", mistake, cmd.ProcessState, want)
+		}
+	}
+}
+
 // TestServe starts the server in its image, looks after its health as an orchestrator
 // does, and ends it.
 func TestServe(t *testing.T) {
 	logged := &lines{seen: make(chan string, 100)}
-	cmd := here(t, "lambdamesh").start(t, logged, nil, "serve", "--xds-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
+	i := here(t, "lambdamesh")
+	// What is given later goes before.
+	args := append(page(t, "serve"), "--xds-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
 		"--probe-addr", "127.0.0.1:0", "--consul-http-addr", nobody, "--consul-grpc-addr", nobody, "--drain-timeout", "1s")
+	cmd := i.start(t, i.unpack(t), logged, nil, args...)
 	_, addr, _ := strings.Cut(logged.wait(t, "for=probe address="), "address=")
 	// No Consul is there: it lives, and is not ready.
 	for path, want := range map[string]int{"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
@@ -110,7 +157,8 @@ func TestLambda(t *testing.T) {
 			w.WriteHeader(http.StatusAccepted)
 		}
 	}))
-	cmd := here(t, "lambda-registrator-"+runtime.GOARCH).start(t, io.Discard, []string{
+	i := here(t, "lambda-registrator-"+runtime.GOARCH)
+	cmd := i.start(t, i.unpack(t), io.Discard, []string{
 		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(api.URL, "http://"), "CONSUL_HTTP_ADDR=" + nobody,
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=http://" + nobody, "AWS_MAX_ATTEMPTS=1",
 	})

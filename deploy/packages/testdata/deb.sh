@@ -3,14 +3,18 @@
 # machine: what is written goes to a layer in memory above its files, the network is a
 # loopback of its own, and all that was started ends with the script. Nothing is left.
 #
-#   unshare --mount --net --pid --fork --kill-child deb.sh DEB CONSUL
+#   unshare --mount --net --pid --fork --kill-child deb.sh DEB CONSUL PAGE
+#
+# PAGE has the commands of the install page, a line each; the last one purges. No init
+# runs here: systemctl.sh does in its place what the unit says.
 #
 # Prints a line for each thing that holds; the first that does not is the end.
 set -eu
 deb=$1
 consul=$2
+page=$3
 
-if [ "${3-}" != inside ]; then
+if [ "${4-}" != inside ]; then
 	ip link set lo up
 	mount -t tmpfs layer /mnt
 	mkdir /mnt/upper /mnt/work /mnt/root
@@ -22,7 +26,11 @@ if [ "${3-}" != inside ]; then
 	cp "$deb" /mnt/root/package/lambdamesh.deb
 	cp "$consul" /mnt/root/package/consul
 	cp "$0" /mnt/root/package/deb.sh
-	exec chroot /mnt/root sh /package/deb.sh /package/lambdamesh.deb /package/consul inside
+	cp "$page" /mnt/root/package/page
+	cp "${0%/*}/systemctl.sh" /mnt/root/package/systemctl
+	printf '#!/bin/sh\nexec "$@"\n' >/mnt/root/package/sudo
+	chmod +x /mnt/root/package/systemctl /mnt/root/package/sudo
+	exec chroot /mnt/root sh /package/deb.sh /package/lambdamesh.deb /package/consul /package/page inside
 fi
 
 fail() {
@@ -102,4 +110,25 @@ holds "the configuration stays" test -f /etc/lambdamesh/config.yaml -a -f /etc/l
 holds "it installs again" dpkg --install "$deb"
 holds "over itself too, as at an upgrade" dpkg --install "$deb"
 holds "it is purged" dpkg --purge lambdamesh
-holds "nothing is left" not sh -c 'ls -d /etc/lambdamesh /usr/share/doc/lambdamesh /usr/bin/lambdamesh 2>/dev/null || getent passwd lambdamesh || getent group lambdamesh || dpkg --status lambdamesh'
+gone() {
+	not sh -c 'ls -d /etc/lambdamesh /usr/share/doc/lambdamesh /usr/bin/lambdamesh 2>/dev/null || getent passwd lambdamesh || getent group lambdamesh || dpkg --status lambdamesh'
+}
+holds "nothing is left" gone
+
+# The page, with systemd running as far as the package can see.
+export PATH=/package:$PATH
+mkdir -p /run/systemd/system
+cd /package
+cp "$deb" "$(sed -n 's/.*dpkg --install //p' page)"
+echo secret >token
+sed '$d' page >commands
+holds "the page's commands work" sh -eux commands
+holds "and lead to a service that is ready" grep -qx ok /tmp/holds.log
+holds "its token is for its group alone" is /etc/lambdamesh/token "640 root:lambdamesh"
+before=$(cat /tmp/service)
+holds "an upgrade" dpkg --install "$deb"
+holds "starts a running service again" not [ "$before" = "$(cat /tmp/service)" ]
+holds "and keeps what was changed in the configuration" grep -q '^consul-token-file' /etc/lambdamesh/config.yaml
+holds "the page's last command works" sh -eux -c "$(tail -n 1 page)"
+holds "the service has ended" not test -e "/proc/$(cat /tmp/service)"
+holds "nothing is left" gone
