@@ -10,8 +10,8 @@
 #                                   REPO/lambda-registrator:VERSION-ARCH; their digests
 #                                   go to checksums.txt in the same folder
 #
-# VERSION is taken from the environment, else from git. The same commit gives the same
-# digests.
+# VERSION is taken from the environment, else from git; a tag of an image has no "v" before
+# it. The same commit gives the same digests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +31,7 @@ out=${OUT:-build/images}
 export VERSION=${VERSION:-$(git describe --tags --always)}
 SOURCE_DATE_EPOCH=$(git show -s --format=%ct HEAD)
 export SOURCE_DATE_EPOCH
+export TZ=UTC # ko 0.19.1 writes that time in the local zone
 export KO_CONFIG_PATH=$PWD/.ko.yaml
 
 rm -rf "$out"
@@ -59,14 +60,14 @@ image() {
 		--image-label "org.opencontainers.image.description=$4" \
 		--image-label "org.opencontainers.image.source=https://github.com/lambdamesh/lambdamesh" \
 		--image-label "org.opencontainers.image.licenses=Apache-2.0" \
-		--image-label "org.opencontainers.image.version=$VERSION" \
+		--image-label "org.opencontainers.image.version=${VERSION#v}" \
 		--image-label "org.opencontainers.image.revision=$(git rev-parse HEAD)" \
 		"./cmd/$2" >/dev/null
 }
 
-image lambdamesh lambdamesh linux/amd64,linux/arm64 "xDS server and registrator: AWS Lambda functions as services of a Consul mesh" lambdamesh "$VERSION"
+image lambdamesh lambdamesh linux/amd64,linux/arm64 "xDS server and registrator: AWS Lambda functions as services of a Consul mesh" lambdamesh "${VERSION#v}"
 for arch in arm64 amd64; do
-	image lambda-registrator-$arch lambda-registrator linux/$arch "The registrator of lambdamesh as a function of AWS Lambda" lambda-registrator "$VERSION-$arch"
+	image lambda-registrator-$arch lambda-registrator linux/$arch "The registrator of lambdamesh as a function of AWS Lambda" lambda-registrator "${VERSION#v}-$arch"
 done
 if [ -n "$push" ]; then
 	# REPO:TAG@sha256:DIGEST as sha256sum would have it.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,7 @@ func (i image) start(t *testing.T, dir string, stderr io.Writer, env []string, a
 	t.Helper()
 	program := i.Config.Entrypoint[0]
 	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Env = append(i.Config.Env, env...)
+	cmd.Env = slices.Concat(i.Config.Env, env)
 	cmd.Dir = "/"
 	cmd.Stderr = stderr
 	if os.Geteuid() == 0 {
@@ -140,22 +141,21 @@ func TestLambda(t *testing.T) {
 	events := make(chan struct{}, 1)
 	events <- struct{}{}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/2018-06-01/runtime/invocation/next":
-			select {
-			case <-events:
-			case <-r.Context().Done():
-				return
-			}
-			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "request-1")
-			w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(time.Minute).UnixMilli()))
-			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:registrator")
-			fmt.Fprint(w, event)
-		default:
+		if r.URL.Path != "/2018-06-01/runtime/invocation/next" {
 			text, _ := io.ReadAll(r.Body)
 			answers <- r.URL.Path + " " + string(text)
 			w.WriteHeader(http.StatusAccepted)
+			return
 		}
+		select {
+		case <-events:
+		case <-r.Context().Done():
+			return
+		}
+		w.Header().Set("Lambda-Runtime-Aws-Request-Id", "request-1")
+		w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(time.Minute).UnixMilli()))
+		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:registrator")
+		fmt.Fprint(w, event)
 	}))
 	i := here(t, "lambda-registrator-"+runtime.GOARCH)
 	cmd := i.start(t, i.unpack(t), io.Discard, []string{
@@ -163,8 +163,10 @@ func TestLambda(t *testing.T) {
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=http://" + nobody, "AWS_MAX_ATTEMPTS=1",
 	})
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		if err := cmd.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // killed, and says so
 		api.Close()
 	})
 	select {

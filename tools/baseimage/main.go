@@ -3,10 +3,13 @@
 //
 //	baseimage NOTICES COMMAND [ARGUMENT...]
 //
-// The command finds the base's name in KO_DEFAULTBASEIMAGE. The base has Mozilla's root
-// certificates, as the Go module golang.org/x/crypto/x509roots pins them, and a user
-// without rights; no shell, and no other program. The file NOTICES, with the licences of
-// what comes on top, is put into it. The same module and file give the same bytes.
+// The command finds the base's name in KO_DEFAULTBASEIMAGE, and the registry as a proxy in
+// HTTP_PROXY: ko writes the name into the images, so no port may stand in it.
+//
+// The base has Mozilla's root certificates, as the Go module golang.org/x/crypto/x509roots
+// pins them, and a user without rights; no shell, and no other program. The file NOTICES,
+// with the licences of what comes on top, is put into it. The same module and file give
+// the same bytes.
 package main
 
 import (
@@ -33,9 +36,9 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := serve(ctx, os.Args[1], func(ref name.Reference) error {
+	err := serve(ctx, os.Args[1], func(addr string) error {
 		cmd := exec.CommandContext(ctx, os.Args[2], os.Args[3:]...)
-		cmd.Env = append(os.Environ(), "KO_DEFAULTBASEIMAGE="+ref.String())
+		cmd.Env = append(os.Environ(), "KO_DEFAULTBASEIMAGE=base.localhost/"+baseName, "HTTP_PROXY=http://"+addr)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	})
@@ -46,8 +49,12 @@ func main() {
 	}
 }
 
-// serve calls f while the base can be had under the name that it is given.
-func serve(ctx context.Context, notices string, f func(name.Reference) error) (err error) {
+// baseName is the base's in the registry. Of hosts that end in ".localhost" ko
+// asks over plain HTTP, and Go does through a proxy.
+const baseName = "lambdamesh-base:pinned"
+
+// serve calls f while the base can be had from the registry whose address it is given.
+func serve(ctx context.Context, notices string, f func(addr string) error) (err error) {
 	text, err := os.ReadFile(notices)
 	if err != nil {
 		return err
@@ -69,12 +76,13 @@ func serve(ctx context.Context, notices string, f func(name.Reference) error) (e
 			err = errors.Join(err, served)
 		}
 	}()
-	ref, err := name.ParseReference(listener.Addr().String() + "/base:pinned")
+	addr := listener.Addr().String()
+	ref, err := name.ParseReference(addr + "/" + baseName)
 	if err != nil {
 		return err
 	}
 	if err := remote.WriteIndex(ref, index, remote.WithContext(ctx)); err != nil {
 		return fmt.Errorf("handing over the base: %w", err)
 	}
-	return f(ref)
+	return f(addr)
 }

@@ -49,7 +49,7 @@ func TestPush(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	var want []string
-	for _, image := range []string{"lambdamesh:v1.2.3-test", "lambda-registrator:v1.2.3-test-amd64", "lambda-registrator:v1.2.3-test-arm64"} {
+	for _, image := range []string{"lambdamesh:1.2.3-test", "lambda-registrator:1.2.3-test-amd64", "lambda-registrator:1.2.3-test-arm64"} {
 		ref, err := name.ParseReference(repo + "/" + image)
 		if err != nil {
 			t.Fatal(err)

@@ -122,8 +122,9 @@ cd /package
 cp "$deb" "$(sed -n 's/.*dpkg --install //p' page)"
 echo secret >token
 sed '$d' page >commands
-holds "the page's commands work" sh -eux commands
-holds "and lead to a service that is ready" grep -qx ok /tmp/holds.log
+holds "the page's commands work" sh -eu commands
+cp /tmp/holds.log /tmp/page.log
+holds "and lead to a service that is ready" grep -qx ok /tmp/page.log
 holds "its token is for its group alone" is /etc/lambdamesh/token "640 root:lambdamesh"
 before=$(cat /tmp/service)
 holds "an upgrade" dpkg --install "$deb"
