@@ -10,6 +10,8 @@ TFLINT := $(CACHE)/tools/tflint-v0.64.0/tflint
 MKDOCS_VENV := $(CACHE)/tools/mkdocs-$(firstword $(shell cksum scripts/mkdocs/requirements.txt))
 GORELEASER := $(CACHE)/tools/goreleaser-v2.12.5/goreleaser
 KO := $(CACHE)/tools/ko-v0.19.1/ko
+GOVULNCHECK := $(CACHE)/tools/govulncheck-v1.9.0/govulncheck
+ACTIONLINT := $(CACHE)/tools/actionlint-v1.7.12/actionlint
 
 # What runs the tests; .ci/run sets it to gotestsum, for its summary.
 TEST_RUNNER ?= go test
@@ -87,13 +89,20 @@ build: ## Build the programs into build/.
 lambda-zip: ## Build the registrator for AWS Lambda: build/lambda-registrator-ARCH.zip, arm64 and amd64.
 	go run ./internal/lambdazip -o build
 
+# Empty where a tag is released.
+RELEASE_FLAGS ?= --snapshot
+
 .PHONY: release
 release: $(GORELEASER) ## Build archives, deb, rpm, Lambda zips, SBOMs and checksums: build/release and build/lambda.
-	$(GORELEASER) release --snapshot --clean
+	$(GORELEASER) release --clean $(RELEASE_FLAGS)
 
 .PHONY: images
 images: $(KO) ## Build the container images, as OCI layouts: build/images.
-	KO=$(KO) bash scripts/images.sh
+	KO=$(KO) bash scripts/images.sh $(if $(PUSH),--push $(PUSH))
+
+.PHONY: ko-login
+ko-login: $(KO)
+	@printenv REGISTRY_PASSWORD | $(KO) login "$$REGISTRY" --username "$$REGISTRY_USER" --password-stdin
 
 .PHONY: release-test
 release-test: release images ## Build all that is released and test it (needs root or sudo, rpm, systemd, unzip, curl).
@@ -101,18 +110,25 @@ release-test: release images ## Build all that is released and test it (needs ro
 		command -v $$program >/dev/null || { echo "$$program is missing" >&2; exit 1; }; \
 	done
 	$(TEST_RUNNER) -tags release -timeout 15m ./deploy/packages ./deploy/images
+	cd tools/baseimage && $(TEST_RUNNER) -timeout 10m ./...
 
 .PHONY: licences
 licences: ## Print the licences of all dependencies.
 	@go run ./internal/sbom -report
 
+.PHONY: vulnerabilities
+vulnerabilities: $(GOVULNCHECK) ## Look for known vulnerabilities; fails, and says so, if their database cannot be reached.
+	@bash scripts/vulnerabilities.sh $(GOVULNCHECK)
+
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(GOFUMPT) ## Run the linters, and the rules that are programs.
+lint: $(GOLANGCI_LINT) $(GOFUMPT) $(ACTIONLINT) ## Run the linters, and the rules that are programs.
 	@unformatted=$$($(GOFUMPT) -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofumpt:" $$unformatted >&2; exit 1; fi
 	$(GOLANGCI_LINT) run ./...
 	bash scripts/imports.sh
 	bash scripts/secrets.sh
+	bash scripts/actions.sh
+	$(ACTIONLINT)
 	go vet ./...
 	go mod tidy -diff
 	go mod verify
@@ -122,7 +138,7 @@ format: $(GOFUMPT) ## Format the code.
 	$(GOFUMPT) -w .
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOFUMPT) $(GOTESTSUM) ## Install the linters and the test runner of .ci/run into the cache.
+tools: $(GOLANGCI_LINT) $(GOFUMPT) $(GOTESTSUM) $(ACTIONLINT) $(GOVULNCHECK) ## Install the linters and the test runner of .ci/run into the cache.
 
 $(GOLANGCI_LINT):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -150,3 +166,9 @@ $(GORELEASER):
 
 $(KO):
 	GOBIN=$(@D) go install github.com/google/ko@v0.19.1
+
+$(GOVULNCHECK):
+	GOBIN=$(@D) go install golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+$(ACTIONLINT):
+	GOBIN=$(@D) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
