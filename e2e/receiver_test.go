@@ -123,7 +123,7 @@ func (f *fakeReceiver) parentOf(child span) (span, bool) {
 func (f *fakeReceiver) until(s *story, name string, attributes []string, in ...string) (found, root span) {
 	s.t.Helper()
 	s.must(testmesh.Poll(s.ctx, func(context.Context) error {
-		var why error = fmt.Errorf("no span %s of %v", name, attributes)
+		why := fmt.Errorf("no span %s of %v", name, attributes)
 		for _, candidate := range f.all(name, attributes...) {
 			found, root = candidate, candidate
 			why = nil
