@@ -36,9 +36,7 @@ func (r *Registrator) Look(ctx context.Context, functions ...lambda.ARN) (Result
 	for made := 1; ; made++ {
 		result, err := r.lookLocked(ctx, functions)
 		if made == looks || !errors.Is(err, errChanged) {
-			did(span, result)
-			ended(span, err)
-			return result, err
+			return result, finished(span, result, err)
 		}
 	}
 }

@@ -98,9 +98,7 @@ func (r *Registrator) DryRun(ctx context.Context) (Plan, error) {
 	r.run.Lock()
 	defer r.run.Unlock()
 	plan, read, err := r.planLocked(ctx, at, listing, unread)
-	did(span, Result{Plan: plan, Functions: read.functions})
-	ended(span, err)
-	return plan, err
+	return plan, finished(span, Result{Plan: plan, Functions: read.functions}, err)
 }
 
 // Sync makes one full run. Changes that can be made are made although others
@@ -118,9 +116,7 @@ func (r *Registrator) Sync(ctx context.Context) (Result, error) {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	r.record(result, err)
-	did(span, result)
-	ended(span, err)
-	return result, err
+	return result, finished(span, result, err)
 }
 
 // list reads AWS, while looks go on.

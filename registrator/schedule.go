@@ -108,7 +108,7 @@ func (s *schedule) note(err error) {
 		s.failures++
 		if text := volatile.ReplaceAllString(err.Error(), "#"); text != s.lastError {
 			s.lastError = text
-			s.logger.Error(s.what+" failed; it is tried again", "error", err)
+			s.logger.ErrorContext(InTraceOf(context.Background(), err), s.what+" failed; it is tried again", "error", err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package registrator
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -57,10 +58,34 @@ func (r *Registrator) work(ctx context.Context, name string, attributes ...attri
 	return r.config.Tracer.Start(ctx, name, trace.WithAttributes(attributes...))
 }
 
-// did notes what a run came to.
-func did(span trace.Span, result Result) {
+// finished ends the span of a run with what it came to, and returns its error.
+func finished(span trace.Span, result Result, err error) error {
 	span.SetAttributes(
 		keyFunctions.Int(result.Functions), keyPlanned.Int(len(result.Plan.Changes)), keyMade.Int(result.Applied))
+	ended(span, err)
+	if err == nil || !span.SpanContext().IsValid() {
+		return err
+	}
+	return &tracedError{err, span.SpanContext()}
+}
+
+// tracedError is the error of a run that is traced.
+type tracedError struct {
+	error
+	in trace.SpanContext
+}
+
+// Unwrap gives the error itself.
+func (e *tracedError) Unwrap() error { return e.error }
+
+// InTraceOf is ctx within the trace of the run that ended with this error, if it was
+// traced: for the line of the log that tells of it.
+func InTraceOf(ctx context.Context, err error) context.Context {
+	var traced *tracedError
+	if errors.As(err, &traced) {
+		return trace.ContextWithSpanContext(ctx, traced.in)
+	}
+	return ctx
 }
 
 // ofFunction says which function it is.

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lambdamesh/lambdamesh/internal/logs"
 	. "github.com/lambdamesh/lambdamesh/registrator"
@@ -97,9 +98,11 @@ func testSpans(t *testing.T, m *mesh) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Handle(t.Context(), event); err == nil {
+	_, err = r.Handle(t.Context(), event)
+	if err == nil {
 		t.Error("it does not fail")
 	}
+	failedIn := trace.SpanContextFromContext(InTraceOf(t.Context(), err)).TraceID().String()
 	got = spans(recorder.Ended())
 	call := got["look > Lambda.ListTags"]
 	if len(call) != 1 || call[0]["lambdamesh.arn"] != arn || call[0]["http.response.status_code"] != "403" || !strings.Contains(call[0]["error"], "AccessDenied") {
@@ -109,6 +112,9 @@ func testSpans(t *testing.T, m *mesh) {
 		if len(got[name]) != 1 || got[name][0]["error"] == "" || got[name][0]["lambdamesh.event"] != attributes {
 			t.Errorf("%s: %v", name, got[name])
 		}
+	}
+	if failedIn != got["event"][0]["trace"] {
+		t.Errorf("the error is of trace %s, the event of %s", failedIn, got["event"][0]["trace"])
 	}
 	m.aws.Heal()
 	recorder.Reset()

@@ -102,7 +102,7 @@ func (h *handler) handle(ctx context.Context, data json.RawMessage) (answer, err
 			"changes_made", result.Applied, "changes_planned", len(result.Plan.Changes), "functions", result.Functions)
 	}
 	if err != nil {
-		h.log.Error("failed", "event", event.Kind, "error", err.Error())
+		h.log.ErrorContext(registrator.InTraceOf(ctx, err), "failed", "event", event.Kind, "error", err.Error())
 	}
 	return did, err
 }
