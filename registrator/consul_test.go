@@ -56,6 +56,7 @@ func TestConsul(t *testing.T) {
 		"LookElsewhere":                   testLookElsewhere,
 		"LookDuringListing":               testLookDuringListing,
 		"LookThatIsOvertaken":             testLookThatIsOvertaken,
+		"ConflictThatComesAgain":          testConflictThatComesAgain,
 		"SettingsOfOneThatRuns":           testSettingsOfOneThatRuns,
 		"Spans":                           testSpans,
 		"NoSpans":                         testNoSpans,
