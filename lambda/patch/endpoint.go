@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -20,19 +21,25 @@ type endpoint struct {
 }
 
 // endpointOf is where requests for a function go: the override, or AWS's endpoint
-// in the region of its ARN. The AWS SDK knows partitions and hosts; it takes any
-// region for one of AWS's main partition that none of the other patterns match.
+// in the region of its ARN. The AWS SDK knows partitions and hosts.
 func (o Options) endpointOf(arn lambda.ARN) (endpoint, error) {
-	// Only the older of the SDK's resolvers tells the partition.
-	known, err := awslambda.NewDefaultEndpointResolver().ResolveEndpoint(arn.Region, awslambda.EndpointResolverOptions{})
+	known, err := inTable(arn.Region)
 	if err != nil {
-		return endpoint{}, fmt.Errorf("finding the endpoint in %s: %w", arn.Region, err)
+		return endpoint{}, err
 	}
 	if known.PartitionID != arn.Partition {
 		return endpoint{}, fmt.Errorf("region %s is in partition %s, not in %s", arn.Region, known.PartitionID, arn.Partition)
 	}
 	if o.EndpointURL != "" {
 		return parseEndpoint(o.EndpointURL)
+	}
+	if arn.Partition == "aws" && !mainRegionForm.MatchString(arn.Region) {
+		return endpoint{}, fmt.Errorf("AWS has no region %s", arn.Region)
+	}
+	if o.FIPS {
+		if err := hasFIPS(arn.Region); err != nil {
+			return endpoint{}, err
+		}
 	}
 	resolved, err := awslambda.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), awslambda.EndpointParameters{
 		Region:       aws.String(arn.Region),
@@ -43,6 +50,34 @@ func (o Options) endpointOf(arn lambda.ARN) (endpoint, error) {
 		return endpoint{}, fmt.Errorf("finding the endpoint in %s: %w", arn.Region, err)
 	}
 	return parseEndpoint(resolved.URI.String())
+}
+
+// mainRegionForm is that of regions of AWS's main partition, to which the SDK counts
+// whatever is of no other one: its own pattern (aws-sdk-go-v2 1.47.7, partitions.go),
+// which it does not export.
+var mainRegionForm = regexp.MustCompile(`^(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+$`)
+
+// inTable asks the older of the SDK's two resolvers, which alone tells the partition.
+func inTable(region string) (aws.Endpoint, error) {
+	known, err := awslambda.NewDefaultEndpointResolver().ResolveEndpoint(region, awslambda.EndpointResolverOptions{})
+	if err != nil {
+		return aws.Endpoint{}, fmt.Errorf("finding the endpoint in %s: %w", region, err)
+	}
+	return known, nil
+}
+
+// hasFIPS says whether Lambda has a FIPS endpoint in a region. The SDK makes up a host
+// where there is none, as in China; its table has a name of an older time, fips-REGION,
+// for each that there is, with the region to sign for.
+func hasFIPS(region string) error {
+	known, err := inTable("fips-" + region)
+	if err != nil {
+		return err
+	}
+	if known.SigningRegion != region {
+		return fmt.Errorf("AWS Lambda has no FIPS endpoint in region %s", region)
+	}
+	return nil
 }
 
 // Check says what of a function cannot be carried out with these options: a

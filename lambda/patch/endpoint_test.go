@@ -23,12 +23,20 @@ func TestEndpointOf(t *testing.T) {
 		{"aws", "us-east-1", Options{DualStack: true}, endpoint{host: "lambda.us-east-1.api.aws", port: 443, tls: true}},
 		{"aws", "us-east-1", Options{FIPS: true, DualStack: true}, endpoint{host: "lambda-fips.us-east-1.api.aws", port: 443, tls: true}},
 		{"aws-cn", "cn-north-1", Options{}, endpoint{host: "lambda.cn-north-1.amazonaws.com.cn", port: 443, tls: true}},
+		{"aws-cn", "cn-north-1", Options{DualStack: true}, endpoint{host: "lambda.cn-north-1.api.amazonwebservices.com.cn", port: 443, tls: true}},
 		{"aws-us-gov", "us-gov-west-1", Options{}, endpoint{host: "lambda.us-gov-west-1.amazonaws.com", port: 443, tls: true}},
+		{"aws-us-gov", "us-gov-west-1", Options{FIPS: true}, endpoint{host: "lambda-fips.us-gov-west-1.amazonaws.com", port: 443, tls: true}},
+		{"aws-us-gov", "us-gov-east-1", Options{FIPS: true, DualStack: true}, endpoint{host: "lambda-fips.us-gov-east-1.api.aws", port: 443, tls: true}},
 		{"aws-iso", "us-iso-east-1", Options{}, endpoint{host: "lambda.us-iso-east-1.c2s.ic.gov", port: 443, tls: true}},
 		{"aws-iso-b", "us-isob-east-1", Options{}, endpoint{host: "lambda.us-isob-east-1.sc2s.sgov.gov", port: 443, tls: true}},
+		{"aws-iso-e", "eu-isoe-west-1", Options{}, endpoint{host: "lambda.eu-isoe-west-1.cloud.adc-e.uk", port: 443, tls: true}},
+		{"aws-iso-f", "us-isof-south-1", Options{}, endpoint{host: "lambda.us-isof-south-1.csp.hci.ic.gov", port: 443, tls: true}},
 		{"aws-eusc", "eusc-de-east-1", Options{}, endpoint{host: "lambda.eusc-de-east-1.amazonaws.eu", port: 443, tls: true}},
+		{"aws-eusc", "eusc-de-east-1", Options{DualStack: true}, endpoint{host: "lambda.eusc-de-east-1.api.amazonwebservices.eu", port: 443, tls: true}},
 		{"aws", "us-east-1", Options{EndpointURL: "http://127.0.0.1:4566"}, endpoint{host: "127.0.0.1", ip: true, port: 4566}},
 		{"aws", "us-east-1", Options{EndpointURL: "https://[0:0::1]:4566"}, endpoint{host: "::1", ip: true, port: 4566, tls: true}},
+		{"aws", "us-east-1", Options{EndpointURL: "http://[2001:DB8::17]"}, endpoint{host: "2001:db8::17", ip: true, port: 80}},
+		{"aws", "xx-emulated-1", Options{EndpointURL: "http://127.0.0.1:4566"}, endpoint{host: "127.0.0.1", ip: true, port: 4566}},
 		{"aws", "us-east-1", Options{EndpointURL: "https://Lambda.Internal"}, endpoint{host: "lambda.internal", port: 443, tls: true}},
 		{"aws", "us-east-1", Options{EndpointURL: "http://emulator"}, endpoint{host: "emulator", port: 80}},
 	}
@@ -36,6 +44,32 @@ func TestEndpointOf(t *testing.T) {
 		got, err := test.opts.endpointOf(arnIn(test.partition, test.region))
 		if err != nil || got != test.want {
 			t.Errorf("%s %s: endpoint %+v, %v, want %+v", test.partition, test.region, got, err, test.want)
+		}
+	}
+}
+
+// TestNoEndpoint: where the SDK would make up a host, there is a mistake.
+func TestNoEndpoint(t *testing.T) {
+	for _, test := range []struct {
+		partition, region string
+		opts              Options
+		says              string
+	}{
+		{"aws", "xx-nowhere-1", Options{}, "no region xx-nowhere-1"},
+		{"aws", "aws-global-1", Options{}, "no region aws-global-1"},
+		{"aws-cn", "cn-north-1", Options{FIPS: true}, "no FIPS endpoint in region cn-north-1"},
+		{"aws-cn", "cn-northwest-1", Options{FIPS: true, DualStack: true}, "no FIPS endpoint"},
+		{"aws", "eu-west-1", Options{FIPS: true}, "no FIPS endpoint in region eu-west-1"},
+		{"aws-iso", "us-iso-east-1", Options{FIPS: true}, "no FIPS endpoint"},
+		{"aws-cn", "us-east-1", Options{}, "in partition aws, not in aws-cn"},
+		{"aws", "eusc-de-east-1", Options{}, "in partition aws-eusc, not in aws"},
+	} {
+		e, err := test.opts.endpointOf(arnIn(test.partition, test.region))
+		if err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s %s: %+v, %v, want %q", test.partition, test.region, e, err, test.says)
+		}
+		if mistakes := lambda.Mistakes(test.opts.Check(lambda.Function{ARN: arnIn(test.partition, test.region)})); len(mistakes) != 1 {
+			t.Errorf("%s %s: Check = %v", test.partition, test.region, mistakes)
 		}
 	}
 }
