@@ -75,7 +75,7 @@ func TestDocumentIsWhole(t *testing.T) {
 	arn := ARN{Partition: "aws", Region: "us-east-1", Account: "123456789012", Name: "f"}
 	for _, key := range []string{
 		KeyEnabled, KeyARN, KeyRegion, KeyPayloadPassthrough, KeyInvocationMode, KeyTimeout, KeyCredentialsProfile, KeyRoleARN, KeyExternalID,
-		KeyInvokeMode, KeyErrorMapping, KeyRetries, KeyAliases, KeyNamespace, KeyPartition, KeyDatacenter,
+		KeyInvokeMode, KeyURL, KeyErrorMapping, KeyRetries, KeyAliases, KeyNamespace, KeyPartition, KeyDatacenter,
 	} {
 		if !strings.Contains(text, "| `"+key+"` |") {
 			t.Errorf("%s is missing", key)

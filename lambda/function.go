@@ -27,8 +27,10 @@ type Function struct {
 	RoleARN    string
 	ExternalID string
 
-	// URL calls the function's URL instead of the Invoke API.
-	URL bool
+	// URL calls the function's URL instead of the Invoke API. FunctionURL is that URL, in
+	// the form that ParseURL returns; its ID is not in the ARN.
+	URL         bool
+	FunctionURL string
 
 	// RawErrors leaves a function's error the 200 that AWS answers it with;
 	// otherwise it becomes 502, or 504 if the function ran into its timeout.

@@ -31,6 +31,9 @@ func FromMeta(service string, meta map[string]string) (entry Entry, found bool, 
 		p.mistake(KeyRegion, "differs from the ARN's region "+entry.Function.ARN.Region)
 	}
 	p.settings(&entry.Function)
+	if _, given := p.values[KeyURL]; entry.Function.URL && !given {
+		p.mistake(KeyURL, "missing: the function's URL, with "+KeyInvokeMode+" url")
+	}
 	p.unknown(KeyEnabled, KeyARN, KeyRegion)
 	entry.Warnings = p.warnings
 	return entry, true, p.err()

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+const testURL = "https://abc123.lambda-url.us-east-1.on.aws"
+
 const testARN = "arn:aws:lambda:us-east-1:123456789012:function:hello"
 
 var parsedARN = ARN{Partition: "aws", Region: "us-east-1", Account: "123456789012", Name: "hello"}
@@ -49,10 +51,17 @@ func TestFromMeta(t *testing.T) {
 			name: "all settings",
 			meta: keys(KeyEnabled, "TRUE", KeyARN, testARN+":prod", KeyPayloadPassthrough, "True", KeyInvocationMode, "asynchronous",
 				KeyTimeout, "900", KeyRoleARN, "arn:aws:iam::123456789012:role/path/invoker", KeyExternalID, "an id",
-				KeyInvokeMode, "URL", KeyErrorMapping, "false", KeyRetries, "10"),
+				KeyInvokeMode, "API", KeyErrorMapping, "false", KeyRetries, "10"),
 			want: Entry{Enabled: true, Function: Function{
 				ARN: parsedARN.WithQualifier("prod"), PayloadPassthrough: true, Asynchronous: true, Timeout: 15 * time.Minute,
-				RoleARN: "arn:aws:iam::123456789012:role/path/invoker", ExternalID: "an id", URL: true, RawErrors: true, Retries: 10,
+				RoleARN: "arn:aws:iam::123456789012:role/path/invoker", ExternalID: "an id", RawErrors: true, Retries: 10,
+			}},
+		},
+		{
+			name: "by its URL, as AWS gives it",
+			meta: with(whole, keys(KeyInvokeMode, "URL", KeyURL, testURL+"/", KeyTimeout, "60", KeyCredentialsProfile, "payments", KeyRetries, "2")),
+			want: Entry{Enabled: true, Function: Function{
+				ARN: parsedARN, URL: true, FunctionURL: testURL, Timeout: time.Minute, CredentialsProfile: "payments", Retries: 2,
 			}},
 		},
 		{
@@ -121,6 +130,12 @@ var wrongSettings = []struct{ key, value string }{
 	{KeyRoleARN, "arn:aws:iam::123456789012:user/me"},
 	{KeyRoleARN, "arn:aws:iam::12345:role/me"},
 	{KeyInvokeMode, "http"},
+	{KeyURL, "https://abc.lambda-url.us-east-1.on.aws/path"},
+	{KeyURL, "http://abc.lambda-url.us-east-1.on.aws"},
+	{KeyURL, "https://lambda.us-east-1.amazonaws.com"},
+	{KeyURL, "https://evil.example/.lambda-url.us-east-1.on.aws"},
+	{KeyURL, "https://abc.lambda-url.us-east-1.on.aws:8443"},
+	{KeyURL, testURL}, // without invoke-mode url
 	{KeyErrorMapping, "502"},
 	{KeyRetries, "11"},
 	{KeyRetries, "-1"},
@@ -151,6 +166,18 @@ func TestFromMetaMistakes(t *testing.T) {
 			"short external id",
 			keys(KeyEnabled, "true", KeyARN, testARN, KeyExternalID, "x", KeyRoleARN, "arn:aws:iam::123456789012:role/r"),
 			[]wrong{{KeyExternalID, "x"}},
+		},
+		{"no URL", keys(KeyEnabled, "true", KeyARN, testARN, KeyInvokeMode, "url"), []wrong{{KeyURL, ""}}},
+		{
+			"URL of another region",
+			keys(KeyEnabled, "true", KeyARN, strings.Replace(testARN, "us-east-1", "eu-west-1", 1), KeyInvokeMode, "url", KeyURL, testURL),
+			[]wrong{{KeyURL, testURL}},
+		},
+		{
+			"what a URL does not do",
+			keys(KeyEnabled, "true", KeyARN, testARN, KeyInvokeMode, "url", KeyURL, testURL,
+				KeyPayloadPassthrough, "true", KeyInvocationMode, "ASYNCHRONOUS", KeyErrorMapping, "false"),
+			[]wrong{{KeyErrorMapping, "false"}, {KeyInvocationMode, "ASYNCHRONOUS"}, {KeyPayloadPassthrough, "true"}},
 		},
 		{
 			"several",
@@ -218,6 +245,7 @@ func FuzzFromMeta(f *testing.F) {
 	f.Add("true", testARN, "us-east-1", KeyRetries, "3", false)
 	f.Add("false", testARN+":prod", "", KeyTimeout, "900", true)
 	f.Add("maybe", "arn:aws:lambda", "x", KeyExternalID, "\xff", false)
+	f.Add("true", testARN, "us-east-1", KeyURL, testURL, false)
 	f.Add(" TRUE ", testARN, "us-east-1", KeyCredentialsProfile, "a b", true)
 	f.Fuzz(func(t *testing.T, enabled, arn, region, key, value string, misprint bool) {
 		meta := keys(KeyEnabled, enabled, KeyARN, arn, KeyRegion, region)

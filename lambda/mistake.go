@@ -109,6 +109,7 @@ func (p *pairs) settings(f *Function) {
 	if f.CredentialsProfile != "" && f.RoleARN != "" {
 		p.mistake(KeyCredentialsProfile, "cannot be combined with "+KeyRoleARN)
 	}
+	p.ofURL(*f)
 }
 
 // unknown warns of keys that nobody reads: a slip of the pen would otherwise

@@ -21,9 +21,12 @@ func functions() *rapid.Generator[Function] {
 			PayloadPassthrough: rapid.Bool().Draw(t, "passthrough"),
 			Asynchronous:       rapid.Bool().Draw(t, "asynchronous"),
 			Timeout:            time.Duration(rapid.IntRange(0, 900).Draw(t, "timeout")) * time.Second,
-			URL:                rapid.Bool().Draw(t, "url"),
 			RawErrors:          rapid.Bool().Draw(t, "raw errors"),
 			Retries:            rapid.IntRange(0, maxRetries).Draw(t, "retries"),
+		}
+		if rapid.Bool().Draw(t, "url") {
+			f.URL, f.PayloadPassthrough, f.Asynchronous, f.RawErrors = true, false, false, false
+			f.FunctionURL = "https://" + rapid.StringMatching(`[a-z0-9]{1,63}`).Draw(t, "url id") + ".lambda-url." + f.ARN.Region + ".on.aws"
 		}
 		// Values are trimmed when read: none begins or ends in a space.
 		if rapid.Bool().Draw(t, "with role") {

@@ -32,6 +32,7 @@ const (
 	KeyRoleARN            = "role-arn"
 	KeyExternalID         = "external-id"
 	KeyInvokeMode         = "invoke-mode"
+	KeyURL                = "url"
 	KeyErrorMapping       = "error-mapping"
 	KeyRetries            = "retries"
 	KeyAliases            = "aliases"
@@ -110,9 +111,15 @@ func Settings() []Setting {
 		},
 		{
 			Key: KeyInvokeMode, Values: "api, url", Default: "api",
-			Doc: "Call the Invoke API, or the function's URL.",
+			Doc: "Call the Invoke API, or the function's URL, which gets requests as they are and may stream its answer (Envoy 1.36 and later).",
 			set: func(f *Function, v string) (err error) { f.URL, err = oneOf(v, "api", "url"); return },
 			get: func(f Function) string { return choose(f.URL, "url") },
+		},
+		{
+			Key: KeyURL, Values: "https://ID.lambda-url.REGION.on.aws", Default: "what AWS says, where a registrator fills it in; with invoke-mode url else a mistake",
+			Doc: "The function's URL, for invoke-mode url.",
+			set: func(f *Function, v string) (err error) { f.FunctionURL, err = ParseURL(v); return },
+			get: func(f Function) string { return f.FunctionURL },
 		},
 		{
 			Key: KeyErrorMapping, Values: "true, false", Default: "true",

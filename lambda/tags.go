@@ -48,6 +48,9 @@ func FromTags(arn ARN, tags map[string]string) (tagged Tagged, found bool, err e
 		slices.Sort(tagged.Aliases)
 		tagged.Aliases = slices.Compact(tagged.Aliases)
 	}
+	if len(tagged.Aliases) > 0 && tagged.Function.FunctionURL != "" {
+		p.mistake(KeyURL, "cannot be combined with "+KeyAliases+": each alias has a URL of its own, which a registrator asks AWS for")
+	}
 	for key, to := range map[string]*string{
 		KeyNamespace:  &tagged.Namespace,
 		KeyPartition:  &tagged.Partition,

@@ -109,6 +109,32 @@ func TestFromTagsMistakes(t *testing.T) {
 	}
 }
 
+// A function called by its URL: a registrator asks AWS for what the tags do not say.
+func TestURLTags(t *testing.T) {
+	tags := keys(KeyEnabled, "true", KeyInvokeMode, "url")
+	for _, test := range []struct {
+		name string
+		more map[string]string
+		url  string
+		says string // of the one mistake; empty for none
+	}{
+		{name: "to be asked for"},
+		{name: "to be asked for, of each alias", more: keys(KeyAliases, "live")},
+		{name: "said", more: keys(KeyURL, testURL), url: testURL},
+		{name: "one for several services", more: keys(KeyURL, testURL, KeyAliases, "live"), says: KeyURL},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, _, err := FromTags(parsedARN, with(tags, test.more))
+			switch mistakes := Mistakes(err); {
+			case test.says != "" && (len(mistakes) != 1 || mistakes[0].Key != Prefix+test.says):
+				t.Errorf("mistakes: %v", err)
+			case test.says == "" && (err != nil || !got.Function.URL || got.Function.FunctionURL != test.url):
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestServices(t *testing.T) {
 	got := Tagged{
 		Function: Function{ARN: parsedARN, Timeout: time.Minute}, Aliases: []string{"dev", "prod"}, Namespace: "team",
@@ -128,6 +154,7 @@ func TestServices(t *testing.T) {
 func FuzzFromTags(f *testing.F) {
 	f.Add("true", "prod+dev", "team", KeyInvocationMode, "ASYNCHRONOUS")
 	f.Add("FALSE", "+", "", KeyTimeout, "12")
+	f.Add("true", "prod", "", KeyInvokeMode, "url")
 	f.Add("", "a", "x/y", "no-such-key", "\x00")
 	f.Fuzz(func(t *testing.T, enabled, aliases, namespace, key, value string) {
 		if len(aliases) > 256 || len(value) > 256 {
@@ -150,6 +177,9 @@ func FuzzFromTags(f *testing.F) {
 			return
 		}
 		for name, function := range tagged.Services() {
+			if function.URL && function.FunctionURL == "" {
+				function.FunctionURL = testURL // as a registrator asks AWS for it
+			}
 			back, _, err := FromMeta(name.Name, function.Meta())
 			if err != nil || back.Function != function || !back.Enabled {
 				t.Errorf("%s: %+v came back as %+v, %v", name, function, back, err)
