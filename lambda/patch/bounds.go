@@ -9,15 +9,18 @@ import (
 // Bounds are globs over ARNs. In a glob * stands for any characters, and ? for one, but
 // never for a colon: it cannot reach into another account, region or kind of thing than
 // its own part of the ARN says. A glob of a function without qualifier covers its aliases
-// and versions too. "*" alone covers everything.
+// and versions too. A glob that begins with https:// is over functions' URLs, which no ARN
+// covers. "*" alone covers everything.
 type Bounds []string
 
 // Validate names the first glob that cannot be one.
 func (b Bounds) Validate() error {
 	for _, glob := range b {
 		parts := strings.Split(glob, ":")
-		if glob != "*" && (len(parts) < 6 || len(parts) > 8 || parts[0] != "arn") {
-			return fmt.Errorf("%q is neither an ARN, in which * and ? may stand for parts of a name, nor *", glob)
+		isARN := len(parts) >= 6 && len(parts) <= 8 && parts[0] == "arn"
+		isURL := len(parts) == 2 && strings.HasPrefix(glob, "https://")
+		if glob != "*" && !isARN && !isURL {
+			return fmt.Errorf("%q is neither an ARN or a function's URL, in which * and ? may stand for parts of a name, nor *", glob)
 		}
 		if strings.ContainsAny(glob, `[]\`) {
 			return fmt.Errorf("%q: only * and ? have a meaning beside the characters of ARNs", glob)
@@ -26,7 +29,7 @@ func (b Bounds) Validate() error {
 	return nil
 }
 
-// cover reports whether one of the globs covers an ARN.
+// cover reports whether one of the globs covers an ARN or a URL.
 func (b Bounds) cover(arn string) bool {
 	for _, glob := range b {
 		if covers(glob, arn) {

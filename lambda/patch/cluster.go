@@ -85,6 +85,9 @@ func invocation(name string, fields []byte, f lambda.Function, to target, v Vers
 	if f.RoleARN != "" && !v.assumesRoles() {
 		return nil, errors.New(needsRole)
 	}
+	if f.URL && !v.callsURLs() {
+		return nil, errors.New(needsURL)
+	}
 	c.TransportSocket = to.socket
 	chain, err := filters(f, to.host, v)
 	if err != nil {
@@ -124,6 +127,7 @@ func httpOnly() (*corev3.TypedExtensionConfig, error) {
 // route's auto_host_rewrite runs after the filter when a connection has to be
 // opened, and would else write another Host over the signed one.
 func address(c *clusterv3.Cluster, to endpoint, v Version) error {
+	at, ip := to.address()
 	c.LoadAssignment = &endpointv3.ClusterLoadAssignment{
 		ClusterName: c.GetName(),
 		Endpoints: []*endpointv3.LocalityLbEndpoints{{
@@ -131,14 +135,14 @@ func address(c *clusterv3.Cluster, to endpoint, v Version) error {
 				HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
 					Hostname: to.host,
 					Address: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-						Address:       to.host,
+						Address:       at,
 						PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: to.port},
 					}}},
 				}},
 			}},
 		}},
 	}
-	if !to.ip {
+	if !ip {
 		return resolve(c, v)
 	}
 	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}

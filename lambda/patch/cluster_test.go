@@ -25,7 +25,7 @@ func invoke(t *testing.T, f lambda.Function, opts Options, v Version) (*clusterv
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := opts.endpointOf(f.ARN)
+	at, err := opts.endpointOf(f)
 	if err != nil {
 		t.Fatal(err)
 	}

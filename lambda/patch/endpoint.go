@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,21 +15,36 @@ import (
 
 // endpoint is where requests for a function go.
 type endpoint struct {
-	host string // a DNS name, or an address if ip
+	host string // what is signed and verified: a DNS name, or an address if ip
 	ip   bool
+	at   string // where that host is looked for, a name or an address; empty: at its own name
 	port uint32
 	tls  bool
 }
 
-// endpointOf is where requests for a function go: the override, or AWS's endpoint
-// in the region of its ARN. The AWS SDK knows partitions and hosts.
-func (o Options) endpointOf(arn lambda.ARN) (endpoint, error) {
+// address is what a connection is opened to; ip tells an address from a name.
+func (e endpoint) address() (address string, ip bool) {
+	if e.at == "" {
+		return e.host, e.ip
+	}
+	_, err := netip.ParseAddr(e.at)
+	return e.at, err == nil
+}
+
+// endpointOf is where requests for a function go: its URL, if it is called by that; the
+// override; or AWS's endpoint in the region of its ARN. The AWS SDK knows partitions and
+// hosts.
+func (o Options) endpointOf(f lambda.Function) (endpoint, error) {
+	arn := f.ARN
 	known, err := inTable(arn.Region)
 	if err != nil {
 		return endpoint{}, err
 	}
 	if known.PartitionID != arn.Partition {
 		return endpoint{}, fmt.Errorf("region %s is in partition %s, not in %s", arn.Region, known.PartitionID, arn.Partition)
+	}
+	if f.URL {
+		return o.urlEndpoint(f.FunctionURL)
 	}
 	if o.EndpointURL != "" {
 		return parseEndpoint(o.EndpointURL)
@@ -80,8 +96,8 @@ func hasFIPS(region string) error {
 	return nil
 }
 
-// Check says what of a function cannot be carried out with these options: a
-// setting that is not there yet, a region outside the ARN's partition, an ARN or a role
+// Check says what of a function cannot be carried out with these options: settings that
+// contradict each other, a region outside the ARN's partition, an ARN, a URL or a role
 // outside the bounds. Who builds
 // a Table calls it, so that such a service is shown with its mistake, not invoked
 // otherwise than it was asked for. The error joins a *lambda.Mistake for each, of
@@ -96,20 +112,20 @@ func (o Options) Check(f lambda.Function) error {
 	}
 	if f.ARN.IsZero() {
 		mistake(lambda.KeyARN, "", "missing: the function's ARN")
-	} else if _, err := o.endpointOf(f.ARN); err != nil {
+	} else if _, err := o.endpointOf(f); err != nil {
 		mistake(lambda.KeyARN, f.ARN.String(), err.Error())
 	}
 	if arn := f.ARN.String(); len(o.AllowARNs) > 0 && !o.AllowARNs.cover(arn) {
 		mistake(lambda.KeyARN, arn, "outside of what this lambdamesh may have invoked (--allow-arns)")
+	}
+	if f.URL && len(o.AllowARNs) > 0 && !o.AllowARNs.cover(f.FunctionURL) {
+		mistake(lambda.KeyURL, f.FunctionURL, "outside of what this lambdamesh may have invoked (--allow-arns; a URL does not tell whose function it is, and needs a glob of its own)")
 	}
 	if f.RoleARN != "" && !o.AllowRoles.cover(f.RoleARN) {
 		mistake(lambda.KeyRoleARN, f.RoleARN, "outside of what this lambdamesh may have assumed (--allow-roles; none without it)")
 	}
 	if f.RoleARN != "" && f.CredentialsProfile != "" {
 		mistake(lambda.KeyCredentialsProfile, f.CredentialsProfile, "cannot go together with "+lambda.KeyRoleARN)
-	}
-	if f.URL {
-		mistake(lambda.KeyInvokeMode, "url", "not supported yet")
 	}
 	return errors.Join(errs...)
 }

@@ -41,7 +41,7 @@ func TestEndpointOf(t *testing.T) {
 		{"aws", "us-east-1", Options{EndpointURL: "http://emulator"}, endpoint{host: "emulator", port: 80}},
 	}
 	for _, test := range tests {
-		got, err := test.opts.endpointOf(arnIn(test.partition, test.region))
+		got, err := test.opts.endpointOf(lambda.Function{ARN: arnIn(test.partition, test.region)})
 		if err != nil || got != test.want {
 			t.Errorf("%s %s: endpoint %+v, %v, want %+v", test.partition, test.region, got, err, test.want)
 		}
@@ -64,7 +64,7 @@ func TestNoEndpoint(t *testing.T) {
 		{"aws-cn", "us-east-1", Options{}, "in partition aws, not in aws-cn"},
 		{"aws", "eusc-de-east-1", Options{}, "in partition aws-eusc, not in aws"},
 	} {
-		e, err := test.opts.endpointOf(arnIn(test.partition, test.region))
+		e, err := test.opts.endpointOf(lambda.Function{ARN: arnIn(test.partition, test.region)})
 		if err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s %s: %+v, %v, want %q", test.partition, test.region, e, err, test.says)
 		}
@@ -95,7 +95,6 @@ func TestCheck(t *testing.T) {
 		{lambda.Function{ARN: arnIn("aws-cn", "us-east-1")}, lambda.KeyARN, "arn:aws-cn:lambda:us-east-1:123456789012:function:hello"},
 		{lambda.Function{ARN: arnIn("aws", "us-gov-west-1")}, lambda.KeyARN, "arn:aws:lambda:us-gov-west-1:123456789012:function:hello"},
 		{lambda.Function{ARN: arn, RoleARN: "arn:aws:iam::123456789012:role/r"}, lambda.KeyRoleARN, "arn:aws:iam::123456789012:role/r"},
-		{lambda.Function{ARN: arn, URL: true}, lambda.KeyInvokeMode, "url"},
 	}
 	for _, test := range refused {
 		for _, opts := range []Options{{}, {EndpointURL: "http://127.0.0.1:4566"}} {

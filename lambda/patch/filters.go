@@ -27,20 +27,24 @@ const (
 //  3. aws_request_signing, for a role, signs anew: its signature replaces that of aws_lambda.
 //  4. lua, if there is need of it (see script), sees what leaves and AWS's own answer.
 //  5. upstream_codec sends it; Envoy demands it last.
+//
+// For a function's URL 2 and 4 are left out, and 3 signs in any case.
 func filters(f lambda.Function, host string, v Version) ([]*hcmv3.HttpFilter, error) {
 	type named struct {
 		name   string
 		config proto.Message
 	}
-	wanted := []named{
-		{filterHeaderMutation, headerMutation(f, v)},
-		{filterLambda, lambdaConfig(f, host)},
-	}
-	if f.RoleARN != "" {
-		wanted = append(wanted, named{filterSigning, roleSigner(f, host)})
-	}
-	if code := script(f, v); code != "" {
-		wanted = append(wanted, named{filterLua, luaConfig(code)})
+	var wanted []named
+	if f.URL {
+		wanted = []named{{filterHeaderMutation, urlMutation(v)}, {filterSigning, urlSigner(f, host)}}
+	} else {
+		wanted = []named{{filterHeaderMutation, headerMutation(f, v)}, {filterLambda, lambdaConfig(f, host)}}
+		if f.RoleARN != "" {
+			wanted = append(wanted, named{filterSigning, roleSigner(f, host)})
+		}
+		if code := script(f, v); code != "" {
+			wanted = append(wanted, named{filterLua, luaConfig(code)})
+		}
 	}
 	wanted = append(wanted, named{filterCodec, &upstreamcodecv3.UpstreamCodec{}})
 	var chain []*hcmv3.HttpFilter

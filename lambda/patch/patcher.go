@@ -45,10 +45,16 @@ func (p *Patcher) Since(earlier *Patcher) (subjects []string, all bool) {
 	return subjects, false
 }
 
-// place is what of an ARN decides where a function is invoked.
-type place struct{ partition, region string }
+// place is what of a function decides where it is invoked.
+type place struct{ partition, region, url string }
 
-func placeOf(f lambda.Function) place { return place{f.ARN.Partition, f.ARN.Region} }
+func placeOf(f lambda.Function) place {
+	at := place{partition: f.ARN.Partition, region: f.ARN.Region}
+	if f.URL {
+		at.url = f.FunctionURL
+	}
+	return at
+}
 
 // New makes a Patcher; a nil Table is empty. A function that Options.Check would
 // refuse is no error: its service gets no endpoints.
@@ -67,7 +73,7 @@ func New(table *lambda.Table, opts Options) (*Patcher, error) {
 		if _, done := p.targets[at]; done || service.State != lambda.StateOK {
 			continue
 		}
-		to, err := opts.endpointOf(service.Function.ARN)
+		to, err := opts.endpointOf(service.Function)
 		if err != nil {
 			continue
 		}

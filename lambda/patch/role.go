@@ -23,18 +23,24 @@ func nobody() *awslambdav3.Credentials {
 	return &awslambdav3.Credentials{AccessKeyId: "ROLE-NOT-ASSUMED", SecretAccessKey: "ROLE-NOT-ASSUMED"}
 }
 
-// roleSigner signs with the credentials of the function's role, which Envoy assumes with
-// its own. Only in a chain that is a custom one does it heed a role (1.40.0).
+// roleSigner signs with the credentials of the function's role.
 func roleSigner(f lambda.Function, host string) *signingv3.AwsRequestSigning {
 	return &signingv3.AwsRequestSigning{
 		ServiceName: "lambda",
 		Region:      f.ARN.Region,
 		HostRewrite: host,
-		CredentialProvider: &awscommonv3.AwsCredentialProvider{
-			CustomCredentialProviderChain: true,
-			AssumeRoleCredentialProvider: &awscommonv3.AssumeRoleCredentialProvider{
-				RoleArn: f.RoleARN, ExternalId: f.ExternalID, RoleSessionName: "lambdamesh",
-			},
+
+		CredentialProvider: roleProvider(f),
+	}
+}
+
+// roleProvider is a role's credentials, which Envoy assumes with its own. Only in a chain
+// that is a custom one does it heed a role (1.40.0).
+func roleProvider(f lambda.Function) *awscommonv3.AwsCredentialProvider {
+	return &awscommonv3.AwsCredentialProvider{
+		CustomCredentialProviderChain: true,
+		AssumeRoleCredentialProvider: &awscommonv3.AssumeRoleCredentialProvider{
+			RoleArn: f.RoleARN, ExternalId: f.ExternalID, RoleSessionName: "lambdamesh",
 		},
 	}
 }

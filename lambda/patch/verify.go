@@ -7,6 +7,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	awslambdav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/aws_lambda/v3"
+	signingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/aws_request_signing/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httppoolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/http/v3"
@@ -29,16 +30,9 @@ func verify(c *clusterv3.Cluster, name string, f lambda.Function, to target) err
 	if err := c.GetTypedExtensionProtocolOptions()[protocolOptions].UnmarshalTo(&options); err != nil {
 		return fmt.Errorf("reading the protocol options: %w", err)
 	}
-	signer, err := signerOf(options.GetHttpFilters(), f.RoleARN != "")
+	signed, err := signedHost(options.GetHttpFilters(), f)
 	if err != nil {
 		return err
-	}
-	var invoked awslambdav3.Config
-	if err := signer.GetTypedConfig().UnmarshalTo(&invoked); err != nil {
-		return fmt.Errorf("reading the filter: %w", err)
-	}
-	if arn, err := lambda.ParseARN(invoked.GetArn()); err != nil || arn != f.ARN {
-		return errors.New("the filter does not name the function's ARN")
 	}
 	if !c.GetUpstreamConfig().GetTypedConfig().MessageIs(&httppoolv3.HttpConnectionPoolProto{}) {
 		return errors.New("the cluster would take TCP, unsigned")
@@ -48,13 +42,50 @@ func verify(c *clusterv3.Cluster, name string, f lambda.Function, to target) err
 		return errors.New("there is not one endpoint")
 	}
 	at := localities[0].GetLbEndpoints()[0].GetEndpoint()
-	if host := invoked.GetHostRewrite(); host == "" || host != at.GetHostname() || host != at.GetAddress().GetSocketAddress().GetAddress() {
+	address, _ := to.address()
+	if signed == "" || signed != to.host || signed != at.GetHostname() || address != at.GetAddress().GetSocketAddress().GetAddress() {
 		return errors.New("the name that is signed is not the endpoint's")
 	}
 	if to.tls {
 		return verifyTLS(c, to.endpoint)
 	}
 	return nil
+}
+
+// signedHost is the host that the filters sign requests to the function for.
+func signedHost(chain []*hcmv3.HttpFilter, f lambda.Function) (string, error) {
+	if f.URL {
+		return signedURL(chain, f)
+	}
+	signer, err := signerOf(chain, f.RoleARN != "")
+	if err != nil {
+		return "", err
+	}
+	var invoked awslambdav3.Config
+	if err := signer.GetTypedConfig().UnmarshalTo(&invoked); err != nil {
+		return "", fmt.Errorf("reading the filter: %w", err)
+	}
+	if arn, err := lambda.ParseARN(invoked.GetArn()); err != nil || arn != f.ARN {
+		return "", errors.New("the filter does not name the function's ARN")
+	}
+	return invoked.GetHostRewrite(), nil
+}
+
+// signedURL is that of the filters for a function's URL, which end in aws_request_signing
+// and the codec.
+func signedURL(chain []*hcmv3.HttpFilter, f lambda.Function) (string, error) {
+	last := len(chain) - 1
+	if last < 1 || chain[last-1].GetName() != filterSigning || chain[last].GetName() != filterCodec {
+		return "", errors.New("the filters do not end in aws_request_signing and upstream_codec")
+	}
+	var signer signingv3.AwsRequestSigning
+	if err := chain[last-1].GetTypedConfig().UnmarshalTo(&signer); err != nil {
+		return "", fmt.Errorf("reading the filter: %w", err)
+	}
+	if signer.GetServiceName() != "lambda" || signer.GetRegion() != f.ARN.Region || signer.GetUseUnsignedPayload() {
+		return "", errors.New("the filter does not sign for the function's region, or not the body")
+	}
+	return signer.GetHostRewrite(), nil
 }
 
 // signerOf finds aws_lambda, behind which nothing may stand but the signer of a role,
