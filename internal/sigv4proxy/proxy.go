@@ -48,7 +48,7 @@ type Proxy struct {
 	server   *http.Server
 	client   *http.Client
 	conns    atomic.Int64
-	fake     atomic.Pointer[string] // see Fake
+	instead  atomic.Pointer[http.Handler] // see Answer
 	serving  sync.WaitGroup
 }
 
@@ -161,10 +161,11 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	if p.cfg.Close {
 		w.Header().Set("Connection", "close") // with HTTP/2 it becomes GOAWAY
 	}
-	if fake := p.fake.Load(); fake != nil {
+	if instead := p.instead.Load(); instead != nil {
 		call.Status = http.StatusOK
 		p.log.add(call)
-		_, _ = io.WriteString(w, *fake)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		(*instead).ServeHTTP(w, r)
 		return
 	}
 	answer, err := p.pass(r, body)
@@ -185,12 +186,18 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.body)
 }
 
-// Fake answers every call that is signed right with 200 and this text, until stop. No
-// function runs: it is for tests that only count calls, and so many that the emulator,
-// which takes 8 ms of CPU a call, would make them slow.
+// Answer has a handler answer every call that is signed right, until stop, with status
+// 200. No function runs: it is for what the emulator does not do, such as an answer in
+// parts.
+func (p *Proxy) Answer(h http.Handler) (stop func()) {
+	p.instead.Store(&h)
+	return func() { p.instead.Store(nil) }
+}
+
+// Fake answers so with this text. It is for tests that only count calls, and so many that
+// the emulator, which takes 8 ms of CPU a call, would make them slow.
 func (p *Proxy) Fake(text string) (stop func()) {
-	p.fake.Store(&text)
-	return func() { p.fake.Store(nil) }
+	return p.Answer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
 }
 
 // answer is the backend's.
@@ -208,6 +215,7 @@ func (p *Proxy) pass(r *http.Request, body []byte) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	out.Host = r.Host // by which the emulator tells functions' URLs apart
 	for name, values := range r.Header {
 		if !hopByHop(name) {
 			out.Header[name] = values
