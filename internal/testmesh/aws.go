@@ -86,6 +86,7 @@ func (a *AWS) startFronts() (err error) {
 	}
 	if a.Invoke, err = sigv4proxy.Start(sigv4proxy.Config{
 		Backend: backend, Region: a.cfg.Region, Plain: a.cfg.PlainInvoke, Close: a.cfg.CloseInvoke,
+		Names:       []string{"localhost", "*.lambda-url." + a.cfg.Region + ".on.aws"}, // URL() has the first
 		Credentials: aws.Credentials{AccessKeyID: a.credentials.AccessKeyID, SecretAccessKey: a.credentials.SecretAccessKey},
 	}); err != nil {
 		return err

@@ -55,6 +55,20 @@ func (a *AWS) CreateFunction(ctx context.Context, f Function) (arn string, err e
 	return aws.ToString(out.FunctionArn), nil
 }
 
+// CreateURL gives a function, or an alias of it, a URL that only signed requests may
+// call, and returns that, as AWS does with a slash at its end.
+func (a *AWS) CreateURL(ctx context.Context, name, alias string) (string, error) {
+	in := &awslambda.CreateFunctionUrlConfigInput{FunctionName: &name, AuthType: types.FunctionUrlAuthTypeAwsIam}
+	if alias != "" {
+		in.Qualifier = &alias
+	}
+	out, err := a.Lambda().CreateFunctionUrlConfig(ctx, in)
+	if err != nil {
+		return "", fmt.Errorf("creating the URL of %s: %w", name, err)
+	}
+	return aws.ToString(out.FunctionUrl), nil
+}
+
 // Tag sets tags of the function with this ARN.
 func (a *AWS) Tag(ctx context.Context, arn string, tags map[string]string) error {
 	if _, err := a.Lambda().TagResource(ctx, &awslambda.TagResourceInput{Resource: &arn, Tags: tags}); err != nil {
