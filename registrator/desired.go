@@ -130,6 +130,10 @@ func desire(functions []Listed, here place) Desired {
 			})
 			continue
 		}
+		if listed.NoURL != "" {
+			d.hold(listed.ARN, listed.NoURL)
+			continue
+		}
 		for _, want := range wants(tagged, listed) {
 			want.at = at
 			if why := unfit(want.Service, at, here.datacenter); why != "" {
@@ -154,7 +158,7 @@ func (p place) tenancy(tagged lambda.Tagged) (at tenancy, ok bool) {
 }
 
 // wants are the services of an enabled function. A timeout in its tags goes
-// before the function's own.
+// before the function's own, and so does a URL.
 func wants(tagged lambda.Tagged, listed Listed) []Want {
 	var all []Want
 	for name, function := range tagged.Services() {
@@ -162,6 +166,9 @@ func wants(tagged lambda.Tagged, listed Listed) []Want {
 		if function.Timeout == 0 {
 			want.Function.Timeout = min(listed.Timeout, lambda.MaxTimeout)
 			want.KeepTimeout = listed.TimeoutUnknown
+		}
+		if function.URL && function.FunctionURL == "" {
+			want.Function.FunctionURL = listed.URLs[function.ARN]
 		}
 		all = append(all, want)
 	}

@@ -115,6 +115,7 @@ var followed = []string{
 	"CreateFunction", "DeleteFunction", "UpdateFunctionConfiguration",
 	"TagResource", "UntagResource",
 	"CreateAlias", "UpdateAlias", "DeleteAlias",
+	"CreateFunctionUrlConfig", "DeleteFunctionUrlConfig",
 }
 
 // dated is how CloudTrail ends the names of Lambda's calls: with the version of the

@@ -42,6 +42,7 @@ func TestEventsThatSayWhereToLook(t *testing.T) {
 		"DeleteFunction20150331", "DeleteFunction",
 		"UpdateFunctionConfiguration20150331v2", "UpdateFunctionConfiguration20150331", "UpdateFunctionConfiguration",
 		"CreateAlias20150331", "CreateAlias", "UpdateAlias20150331", "UpdateAlias", "DeleteAlias20150331", "DeleteAlias",
+		"CreateFunctionUrlConfig20211031", "CreateFunctionUrlConfig", "DeleteFunctionUrlConfig20211031", "DeleteFunctionUrlConfig",
 	} {
 		events[name] = CloudTrail(name, `{"functionName": "hello", "name": "blue"}`)
 	}

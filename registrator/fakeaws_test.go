@@ -40,7 +40,8 @@ type FakeAWS struct {
 // FakeFunction is a function in FakeAWS.
 type FakeFunction struct {
 	Tags    map[string]string
-	Timeout int // seconds
+	Timeout int               // seconds
+	URLs    map[string]string // by alias, "" for none
 }
 
 // Fault makes requests fail.
@@ -194,6 +195,8 @@ func (f *FakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.getResources(w, r, at)
 	case strings.HasSuffix(r.URL.Path, "/configuration"):
 		f.getFunctionConfiguration(w, strings.TrimPrefix(strings.TrimSuffix(r.URL.Path, "/configuration"), "/2015-03-31/functions/"), at)
+	case strings.HasSuffix(r.URL.Path, "/url"):
+		f.getFunctionURLConfig(w, strings.TrimPrefix(strings.TrimSuffix(r.URL.Path, "/url"), "/2021-10-31/functions/"), r.FormValue("Qualifier"), at)
 	case strings.HasPrefix(r.URL.Path, "/2015-03-31/functions"):
 		f.listFunctions(w, r, at)
 	case strings.HasPrefix(r.URL.Path, "/2017-03-31/tags/"):
@@ -362,6 +365,18 @@ func (f *FakeAWS) getFunctionConfiguration(w http.ResponseWriter, escaped string
 	if function, ok := f.one(w, "GetFunctionConfiguration", escaped, at); ok {
 		answer(w, map[string]any{"Timeout": function.Timeout})
 	}
+}
+
+func (f *FakeAWS) getFunctionURLConfig(w http.ResponseWriter, escaped, alias string, at Area) {
+	function, ok := f.one(w, "GetFunctionUrlConfig", escaped, at)
+	if !ok {
+		return
+	}
+	if function.URLs[alias] == "" {
+		refuse(w, http.StatusNotFound, "ResourceNotFoundException")
+		return
+	}
+	answer(w, map[string]any{"FunctionUrl": function.URLs[alias] + "/", "AuthType": "AWS_IAM"})
 }
 
 // one is the function of this ARN, unless the request was refused.

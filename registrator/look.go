@@ -20,8 +20,8 @@ import (
 const looks = 3
 
 // Look brings the services of these functions, and nothing else, in line with what
-// AWS says of them now: at most two calls of AWS and two writes for a function with
-// one service. A function that AWS does not have wants nothing; one of which AWS does
+// AWS says of them now: at most two calls of AWS, three if it is called by its URL, and
+// two writes for a function with one service. A function that AWS does not have wants nothing; one of which AWS does
 // not answer is left as it is, and the error says so. One of an account or region that
 // is not read is skipped.
 //
@@ -101,6 +101,9 @@ func (s *source) one(ctx context.Context, region Region, arn lambda.ARN, all *Li
 		return Listed{}, seen.err
 	}
 	listed := Listed{ARN: arn, Tags: seen.tags}
+	if err := listed.fillURLs(func(arn lambda.ARN) (string, error) { return readURL(ctx, region, arn) }); err != nil {
+		return Listed{}, err
+	}
 	tagged, _, err := lambda.FromTags(arn, seen.tags)
 	if s.timeouts == nil || err != nil || !tagged.Enabled || tagged.Function.Timeout != 0 {
 		return listed, nil
@@ -167,6 +170,7 @@ func (s *source) learn(looked map[lambda.ARN]Listed) {
 	for i := range s.regions {
 		for arn, seen := range looked {
 			s.slow[i].forget(arn)
+			s.urls[i].forget(arn)
 			if s.timeouts == nil || seen.Timeout == 0 {
 				continue
 			}

@@ -25,6 +25,11 @@ type Listed struct {
 	// TimeoutUnknown says that the timeout was wanted and could not be read: what
 	// Consul has of it then stays.
 	TimeoutUnknown bool
+
+	// URLs are those that its tags want and do not say, of the function and its aliases;
+	// NoURL says why they are not known, and then nothing of the function is changed.
+	URLs  map[lambda.ARN]string
+	NoURL string
 }
 
 // tagged reports whether one of its tags is of our vocabulary.
@@ -56,6 +61,7 @@ type source struct {
 	timeouts []timeouts // of each region; nil: they are not wanted
 
 	slow []oneByOne // of each region
+	urls []urls     // of each region
 
 	areas map[Area]Region // as the last list found them
 
@@ -64,7 +70,7 @@ type source struct {
 }
 
 func newSource(regions []Region, withTimeouts bool) *source {
-	s := &source{regions: regions, slow: make([]oneByOne, len(regions))}
+	s := &source{regions: regions, slow: make([]oneByOne, len(regions)), urls: make([]urls, len(regions))}
 	if withTimeouts {
 		s.timeouts = make([]timeouts, len(regions))
 	}
@@ -150,6 +156,9 @@ func (s *source) listRegion(ctx context.Context, now time.Time, i int) (list Lis
 		case err != nil:
 			return Listing{}, fmt.Errorf("reading timeouts: %w", err)
 		}
+	}
+	if err := s.urls[i].fill(ctx, now, region, functions); err != nil {
+		return Listing{}, err
 	}
 	return list, nil
 }

@@ -300,3 +300,52 @@ func TestLoadRegionsNeedsARegion(t *testing.T) {
 		t.Fatalf("regions %v, error %v", regions, err)
 	}
 }
+
+// AWS is asked again for a URL after an hour, and for one that nobody had.
+func TestURLsAreRemembered(t *testing.T) {
+	fake := StartFakeAWS(t)
+	url := func(id string) map[string]string {
+		return map[string]string{"": "https://" + id + ".lambda-url.us-east-1.on.aws"}
+	}
+	tags := Enabled(lambda.KeyInvokeMode, "url")
+	fake.PutAt(fake.ARN("a"), FakeFunction{Tags: tags, URLs: url("a1")})
+	fake.PutAt(fake.ARN("b"), FakeFunction{Tags: tags})
+	fake.PutAt(fake.ARN("off"), FakeFunction{Tags: map[string]string{lambda.Prefix + lambda.KeyEnabled: "false", lambda.Prefix + lambda.KeyInvokeMode: "url"}, URLs: url("off")})
+	s := newSource(fake.Regions(t, nil), false)
+	now := time.Unix(1e9, 0)
+	for _, step := range []struct {
+		what  string
+		do    func()
+		asked int
+		a, b  string
+	}{
+		{"at first", func() {}, 2, "a1", ""},
+		{"a minute later", func() { now = now.Add(time.Minute) }, 1, "a1", ""},
+		{"both have others", func() {
+			fake.PutAt(fake.ARN("a"), FakeFunction{Tags: tags, URLs: url("a2")})
+			fake.PutAt(fake.ARN("b"), FakeFunction{Tags: tags, URLs: url("b1")})
+		}, 1, "a1", "b1"},
+		{"looked at", func() { s.learn(map[lambda.ARN]Listed{fake.ARN("a"): {}}) }, 1, "a2", "b1"},
+		{"an hour later", func() { now = now.Add(time.Hour) }, 2, "a2", "b1"},
+	} {
+		step.do()
+		fake.Requests()
+		list, err := s.list(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := slices.DeleteFunc(fake.Requests(), func(r string) bool { return !strings.HasPrefix(r, "GetFunctionUrlConfig") })
+		if len(asked) != step.asked {
+			t.Errorf("%s: asked %v, want %d", step.what, asked, step.asked)
+		}
+		for _, f := range list.Functions {
+			want := map[string]string{"a": step.a, "b": step.b}[f.ARN.Name]
+			if want != "" {
+				want = url(want)[""]
+			}
+			if got := f.URLs[f.ARN]; got != want || (f.NoURL == "") != (want != "" || f.ARN.Name == "off") {
+				t.Errorf("%s: the URL of %s is %q, %s", step.what, f.ARN.Name, got, f.NoURL)
+			}
+		}
+	}
+}

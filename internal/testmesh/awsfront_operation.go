@@ -48,6 +48,8 @@ var lambdaOperations = map[string]string{
 	"POST functions/*/aliases":      "CreateAlias",
 	"DELETE functions/*/aliases/*":  "DeleteAlias",
 	"POST functions/*/versions":     "PublishVersion",
+	"GET functions/*/url":           "GetFunctionUrlConfig",
+	"POST functions/*/url":          "CreateFunctionUrlConfig",
 	"POST functions/*/invocations":  "Invoke",
 	"GET tags/*":                    "ListTags",
 	"POST tags/*":                   "TagResource",
