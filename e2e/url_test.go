@@ -57,7 +57,8 @@ func TestFunctionURL(t *testing.T) {
 	for _, version := range versions {
 		testmesh.Bin(t, func(c *parts.Cache, ctx context.Context) (parts.Part, error) { return c.EnvoyOf(ctx, version) })
 	}
-	s := begin(t, testmesh.MeshConfig{NoRegistrator: true})
+	s := begin(t, testmesh.MeshConfig{})
+	s.function("tagged", "visited", testmesh.EnabledTags("invoke-mode", "url", "aliases", "live"), "live")
 	arn, url := s.byURL("visited", "near", "retried")
 	s.must(s.Consul.SetEntry(s.ctx, &api.ServiceRouterConfigEntry{
 		Kind: api.ServiceRouter, Name: "retried",
@@ -68,7 +69,7 @@ func TestFunctionURL(t *testing.T) {
 	// The endpoint's certificate is for URLs of us-east-1 alone.
 	elsewhere := strings.NewReplacer("us-east-1", "eu-west-1")
 	s.byHand("mistrusted", meta(elsewhere.Replace(arn), "invoke-mode", "url", "url", elsewhere.Replace(url), "region", "eu-west-1"))
-	s.allow("*", "near", "retried", "profiled", "mistrusted")
+	s.allow("*", "near", "retried", "profiled", "mistrusted", "tagged", "tagged-live")
 	s.onWire(new(testmesh.ProxyOptions)) // one recorder for all versions
 	callers := map[string]*testmesh.Sidecar{}
 	for _, version := range versions {
@@ -81,7 +82,7 @@ func TestFunctionURL(t *testing.T) {
 			gateway, err := s.AddTerminatingGateway(s.ctx, "gateway-"+name, []string{fronted}, o)
 			s.must(err)
 			s.healthy(gateway.Envoy)
-			caller, err := s.AddSidecar(s.ctx, web, []string{fronted, "near", "retried", "profiled", "mistrusted"}, o)
+			caller, err := s.AddSidecar(s.ctx, web, []string{fronted, "near", "retried", "profiled", "mistrusted", "tagged", "tagged-live"}, o)
 			s.must(err)
 			s.healthy(caller.Envoy)
 			for _, upstream := range []string{fronted, "near"} {
@@ -113,6 +114,23 @@ func TestFunctionURL(t *testing.T) {
 			callers[version] = caller
 		})
 	}
+	s.run("a tag is all there is to do", func(t *testing.T) {
+		caller := callers[parts.EnvoyVersion]
+		s.unreachable(caller, "tagged")
+		hosts := map[string]string{}
+		for upstream, alias := range map[string]string{"tagged": "", "tagged-live": "live"} {
+			url, err := s.AWS.CreateURL(s.ctx, "tagged", alias)
+			s.must(err)
+			hosts[upstream] = strings.TrimSuffix(strings.TrimPrefix(url, "https://"), "/")
+		}
+		for upstream, host := range hosts {
+			s.answers(caller, upstream, testmesh.Request{}, 201)
+			calls := s.AWS.Invoke.Calls()
+			if got := calls[len(calls)-1].Host; got != host {
+				t.Errorf("%s is at %s, want %s", upstream, got, host)
+			}
+		}
+	})
 	s.signed()
 	for version, caller := range callers {
 		s.run(version+" with a profile", func(t *testing.T) {
