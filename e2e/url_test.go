@@ -28,17 +28,8 @@ type visit struct {
 	Headers map[string]string `json:"headers"`
 }
 
-// byURL creates a function with a URL, and services that call it by that.
-func (s *story) byURL(name string, services ...string) (arn, url string) {
-	s.t.Helper()
-	arn = s.function(name, "visited", nil)
-	url, err := s.AWS.CreateURL(s.ctx, name, "")
-	s.must(err)
-	for _, service := range services {
-		s.byHand(service, meta(arn, "invoke-mode", "url", "url", url))
-	}
-	return arn, strings.TrimSuffix(url, "/")
-}
+// hostOf is the host of a URL as AWS gives it.
+func hostOf(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "https://"), "/") }
 
 func (s *story) visited(r testmesh.Response) (got visit) {
 	s.t.Helper()
@@ -59,7 +50,13 @@ func TestFunctionURL(t *testing.T) {
 	}
 	s := begin(t, testmesh.MeshConfig{})
 	s.function("tagged", "visited", testmesh.EnabledTags("invoke-mode", "url", "aliases", "live"), "live")
-	arn, url := s.byURL("visited", "near", "retried")
+	arn := s.function("visited", "visited", nil)
+	url, err := s.AWS.CreateURL(s.ctx, "visited", "", false)
+	s.must(err)
+	s.must(s.Consul.RegisterLambda(s.ctx, "near"))
+	s.documented("A function called by its URL",
+		"arn:aws:lambda:us-east-1:123456789012:function:chat", arn, "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws", strings.TrimSuffix(url, "/"))
+	s.byHand("retried", meta(arn, "invoke-mode", "url", "url", url))
 	s.must(s.Consul.SetEntry(s.ctx, &api.ServiceRouterConfigEntry{
 		Kind: api.ServiceRouter, Name: "retried",
 		Routes: []api.ServiceRoute{{Destination: &api.ServiceRouteDestination{NumRetries: 2, RetryOnStatusCodes: []uint32{502}}}},
@@ -119,9 +116,9 @@ func TestFunctionURL(t *testing.T) {
 		s.unreachable(caller, "tagged")
 		hosts := map[string]string{}
 		for upstream, alias := range map[string]string{"tagged": "", "tagged-live": "live"} {
-			url, err := s.AWS.CreateURL(s.ctx, "tagged", alias)
+			url, err := s.AWS.CreateURL(s.ctx, "tagged", alias, alias != "") // the alias's takes unsigned calls too
 			s.must(err)
-			hosts[upstream] = strings.TrimSuffix(strings.TrimPrefix(url, "https://"), "/")
+			hosts[upstream] = hostOf(url)
 		}
 		for upstream, host := range hosts {
 			s.answers(caller, upstream, testmesh.Request{}, 201)
@@ -174,7 +171,7 @@ func (s *story) visits(c *testmesh.Sidecar, upstream, arn, url string) {
 		s.t.Errorf("the caller's identity is %q", got.Headers["x-forwarded-client-cert"])
 	}
 	call := s.AWS.Invoke.Calls()[before]
-	host := strings.TrimPrefix(url, "https://")
+	host := hostOf(url)
 	if call.Path != path+"?"+query || call.Host != host || call.SNI != host {
 		s.t.Errorf("%s for %s reached %s", call.Path, call.Host, call.SNI)
 	}

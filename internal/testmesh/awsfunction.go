@@ -55,10 +55,13 @@ func (a *AWS) CreateFunction(ctx context.Context, f Function) (arn string, err e
 	return aws.ToString(out.FunctionArn), nil
 }
 
-// CreateURL gives a function, or an alias of it, a URL that only signed requests may
-// call, and returns that, as AWS does with a slash at its end.
-func (a *AWS) CreateURL(ctx context.Context, name, alias string) (string, error) {
+// CreateURL gives a function, or an alias of it, a URL, which unsigned requests may call
+// only if it is open, and returns it, as AWS does with a slash at its end.
+func (a *AWS) CreateURL(ctx context.Context, name, alias string, open bool) (string, error) {
 	in := &awslambda.CreateFunctionUrlConfigInput{FunctionName: &name, AuthType: types.FunctionUrlAuthTypeAwsIam}
+	if open {
+		in.AuthType = types.FunctionUrlAuthTypeNone
+	}
 	if alias != "" {
 		in.Qualifier = &alias
 	}
