@@ -31,6 +31,7 @@ func backend(t *testing.T) *url.URL {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Path", r.RequestURI)
+		w.Header().Set("X-Host", r.Host)
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = w.Write(append([]byte("got "), body...))
 	}))
@@ -323,5 +324,23 @@ func TestFake(t *testing.T) {
 	}
 	if calls := p.Calls(); len(calls) != 3 || calls[0].Status != http.StatusOK || calls[1].Refused == "" {
 		t.Errorf("recorded: %+v", calls)
+	}
+}
+
+// TestAnswer: a handler gets the body in the backend's place; else the backend does, with
+// the Host that was asked for.
+func TestAnswer(t *testing.T) {
+	p := start(t, Config{})
+	c := client(t, p)
+	stop := p.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "instead of %s", body)
+	}))
+	if got := right().send(t, p, c); got.status != http.StatusOK || string(got.body) != `instead of {"a": 1}` {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	stop()
+	if got := right().send(t, p, c); got.status != http.StatusAccepted || !strings.HasPrefix(got.header.Get("X-Host"), "localhost:") {
+		t.Errorf("%d for %q", got.status, got.header.Get("X-Host"))
 	}
 }
