@@ -88,7 +88,12 @@ func invocation(name string, fields []byte, f lambda.Function, to target, v Vers
 	if f.URL && !v.callsURLs() {
 		return nil, errors.New(needsURL)
 	}
-	c.TransportSocket = to.socket
+	if to.socket != nil {
+		var err error
+		if c.TransportSocket, err = to.socket(); err != nil {
+			return nil, err
+		}
+	}
 	chain, err := filters(f, to.host, v)
 	if err != nil {
 		return nil, err

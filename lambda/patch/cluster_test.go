@@ -29,10 +29,7 @@ func invoke(t *testing.T, f lambda.Function, opts Options, v Version) (*clusterv
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := newTarget(at, cas)
-	if err != nil {
-		t.Fatal(err)
-	}
+	to := newTarget(at, cas)
 	c, err := invocation(testName, nil, f, to, v)
 	if err != nil {
 		t.Fatal(err)

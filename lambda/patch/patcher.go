@@ -77,9 +77,7 @@ func New(table *lambda.Table, opts Options) (*Patcher, error) {
 		if err != nil {
 			continue
 		}
-		if p.targets[at], err = newTarget(to, cas); err != nil {
-			return nil, fmt.Errorf("preparing the endpoint in %s: %w", at.region, err)
-		}
+		p.targets[at] = newTarget(to, cas)
 	}
 	return p, nil
 }

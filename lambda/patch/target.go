@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"sync"
 	"unique"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -9,11 +10,11 @@ import (
 )
 
 // target is an endpoint with the transport socket to it, which the clusters of
-// all functions of a region share.
+// all functions of a region share; a function's URL is one of its own.
 type target struct {
 	endpoint
 	cas    unique.Handle[string]
-	socket *corev3.TransportSocket // nil over http
+	socket func() (*corev3.TransportSocket, error) // nil over http; made when it is first asked for
 }
 
 // targetKey tells targets apart.
@@ -24,20 +25,23 @@ type targetKey struct {
 
 func (t target) key() targetKey { return targetKey{t.endpoint, t.cas} }
 
-func newTarget(e endpoint, cas string) (target, error) {
+func newTarget(e endpoint, cas string) target {
 	t := target{endpoint: e, cas: unique.Make(cas)}
-	if !e.tls {
-		return t, nil
+	if e.tls {
+		t.socket = sync.OnceValues(func() (*corev3.TransportSocket, error) { return tlsSocket(e, cas) })
 	}
+	return t
+}
+
+func tlsSocket(e endpoint, cas string) (*corev3.TransportSocket, error) {
 	config, err := pack(tlsContext(e, cas))
 	if err != nil {
-		return target{}, err
+		return nil, err
 	}
-	t.socket = &corev3.TransportSocket{
+	return &corev3.TransportSocket{
 		Name:       "envoy.transport_sockets.tls",
 		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: config},
-	}
-	return t, nil
+	}, nil
 }
 
 // tlsContext verifies the endpoint: signed by one of the CAs, which need not exist
