@@ -173,6 +173,9 @@ func (s Service) Mode() string {
 	if s.State != lambda.StateOK {
 		return ""
 	}
+	if s.Settings[lambda.KeyInvokeMode] == "url" {
+		return "by its URL"
+	}
 	mode := "synchronous"
 	if strings.EqualFold(s.Settings[lambda.KeyInvocationMode], "asynchronous") {
 		mode = "asynchronous"
