@@ -45,12 +45,17 @@ func TestFirstCallOfEachConnection(t *testing.T) {
 			s := begin(t, testmesh.MeshConfig{NoRegistrator: true, AWS: testmesh.AWSConfig{PlainInvoke: plain, CloseInvoke: true}})
 			s.byHand("hello", meta(s.function("hello", "hello", nil)))
 			s.byHand("near", meta(s.function("near", "hello", nil)))
-			s.allow("web", "hello", "near")
-			s.gateway("gateway", "hello")
-			web := s.sidecar("web", "hello", "near")
+			arn := s.function("visited", "visited", nil)
+			url, err := s.AWS.CreateURL(s.ctx, "visited", "", false)
+			s.must(err)
+			s.byHand("by-url", meta(arn, "invoke-mode", "url", "url", url))
+			s.allow("web", "hello", "near", "by-url")
+			s.gateway("gateway", "hello", "by-url")
+			web := s.sidecar("web", "hello", "near", "by-url")
 			for range 30 {
 				s.answers(web, "hello", testmesh.Request{}, 200)
 				s.answers(web, "near", testmesh.Request{}, 200)
+				s.answers(web, "by-url", testmesh.Request{}, 201)
 			}
 			first := 0
 			for _, c := range s.AWS.Invoke.Calls() {
@@ -58,7 +63,7 @@ func TestFirstCallOfEachConnection(t *testing.T) {
 					first++
 				}
 			}
-			if first < 50 {
+			if first < 80 {
 				t.Errorf("only %d calls were the first of their connection: this proves nothing", first)
 			}
 			s.signed()

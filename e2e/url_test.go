@@ -191,7 +191,7 @@ func (s *story) inParts(c *testmesh.Sidecar, upstream string) {
 		}
 	}))
 	defer stop()
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, c.URL(upstream, "/"), strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, c.URL(upstream, "/"), struct{ io.Reader }{strings.NewReader("of unknown length")})
 	s.must(err)
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	s.must(err)
