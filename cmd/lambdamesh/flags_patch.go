@@ -29,7 +29,7 @@ func (f *patchFlags) declare(flags *pflag.FlagSet) {
 	fallBack(flags, "lambda-fips", "AWS_USE_FIPS_ENDPOINT")
 	flags.BoolVar(&f.dualStack, "lambda-dualstack", false, "use AWS's dual-stack endpoints")
 	fallBack(flags, "lambda-dualstack", "AWS_USE_DUALSTACK_ENDPOINT")
-	flags.StringSliceVar(&f.allowARNs, "allow-arns", nil, "globs of the ARNs that may be invoked, by commas; * does not reach over a colon (default all)")
+	flags.StringSliceVar(&f.allowARNs, "allow-arns", nil, "globs of the ARNs, and with https:// of the function URLs, that may be invoked, by commas; * does not reach over a colon (default all)")
 	flags.StringSliceVar(&f.allowRoles, "allow-roles", nil, "globs of the roles that functions may have assumed, by commas (default none)")
 	choiceVar(flags, &f.mode, "patch-mode", "where the Lambda filter is put: into the cluster (Envoy 1.31 and later), or into the listener (1.30)",
 		string(patch.ModeAuto), string(patch.ModeCluster), string(patch.ModeListener))
