@@ -146,6 +146,9 @@ func TestPagesKnowTheFlags(t *testing.T) {
 	}
 	named := regexp.MustCompile("(?m)(?:^|[\\s(`])--([a-z][a-z-]*[a-z])")
 	for _, page := range append(pages, "../../README.md") {
+		if filepath.Base(page) == "install-packages.md" {
+			continue // its commands are those of package managers, and run by a test
+		}
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
