@@ -36,12 +36,12 @@ func (e endpoint) address() (address string, ip bool) {
 // hosts.
 func (o Options) endpointOf(f lambda.Function) (endpoint, error) {
 	arn := f.ARN
-	known, err := inTable(arn.Region)
+	partition, _, err := inTable(arn.Region)
 	if err != nil {
 		return endpoint{}, err
 	}
-	if known.PartitionID != arn.Partition {
-		return endpoint{}, fmt.Errorf("region %s is in partition %s, not in %s", arn.Region, known.PartitionID, arn.Partition)
+	if partition != arn.Partition {
+		return endpoint{}, fmt.Errorf("region %s is in partition %s, not in %s", arn.Region, partition, arn.Partition)
 	}
 	if f.URL {
 		return o.urlEndpoint(f.FunctionURL)
@@ -74,23 +74,23 @@ func (o Options) endpointOf(f lambda.Function) (endpoint, error) {
 var mainRegionForm = regexp.MustCompile(`^(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+$`)
 
 // inTable asks the older of the SDK's two resolvers, which alone tells the partition.
-func inTable(region string) (aws.Endpoint, error) {
+func inTable(region string) (partition, signedFor string, err error) {
 	known, err := awslambda.NewDefaultEndpointResolver().ResolveEndpoint(region, awslambda.EndpointResolverOptions{})
 	if err != nil {
-		return aws.Endpoint{}, fmt.Errorf("finding the endpoint in %s: %w", region, err)
+		return "", "", fmt.Errorf("finding the endpoint in %s: %w", region, err)
 	}
-	return known, nil
+	return known.PartitionID, known.SigningRegion, nil
 }
 
 // hasFIPS says whether Lambda has a FIPS endpoint in a region. The SDK makes up a host
 // where there is none, as in China; its table has a name of an older time, fips-REGION,
 // for each that there is, with the region to sign for.
 func hasFIPS(region string) error {
-	known, err := inTable("fips-" + region)
+	_, signedFor, err := inTable("fips-" + region)
 	if err != nil {
 		return err
 	}
-	if known.SigningRegion != region {
+	if signedFor != region {
 		return fmt.Errorf("AWS Lambda has no FIPS endpoint in region %s", region)
 	}
 	return nil

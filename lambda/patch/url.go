@@ -18,9 +18,10 @@ import (
 // body are the function's, and so is the answer, which nothing here holds back, so that a
 // function may stream it.
 
-// needsURL says from which Envoy on a function's URL can be called. An older one has no
-// way to take away all of a caller's orders to AWS, nor a route's limit for bodies, and
-// none has been tried.
+// needsURL says from which Envoy on a function's URL can be called: 1.36.2, 1.38.3 and
+// 1.40.0 take all that is set here, and retry a URL's answer, which no filter holds (see
+// retriesHeldAnswers). An older one has no way to take away all of a caller's orders to AWS,
+// nor a route's limit for bodies, and none has been tried.
 const needsURL = "invoke-mode url needs Envoy 1.36 or later"
 
 func (v Version) callsURLs() bool { return v.atLeast(1, 36) }

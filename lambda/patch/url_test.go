@@ -142,36 +142,31 @@ func TestURLNeedsTheCluster(t *testing.T) {
 	}
 }
 
-// What becomes of the clusters of all functions of testdata/CASE's input.json that are
-// synchronous, if they are called by their URLs: testdata/CASE/url.json.
+// What becomes of a cluster of testdata/CASE's input.json whose function is called by its
+// URL: testdata/CASE/url.json.
 func TestGoldenURL(t *testing.T) {
 	var files []string
-	for _, name := range []string{"terminating-gateway", "sidecar-without-gateway"} {
+	for name, called := range map[string]string{"terminating-gateway": "hello", "sidecar-without-gateway": "solo"} {
 		r := recordingOf(t, name)
 		var services []lambda.Service
 		for s := range r.table.All() {
 			s := *s
-			if f := &s.Function; !f.Asynchronous && !f.PayloadPassthrough {
-				f.URL, f.FunctionURL = true, "https://abc123.lambda-url."+f.ARN.Region+".on.aws"
+			if s.Name.Name == called {
+				s.Function.URL, s.Function.FunctionURL = true, "https://abc123.lambda-url."+s.Function.ARN.Region+".on.aws"
 			}
 			services = append(services, s)
 		}
 		r.table = lambda.NewTable(services...).WithIntentions(lambda.NewIntentions(true))
-		all := map[string]json.RawMessage{}
-		verdicts := r.verdicts(r.patcher(t, options(t)))
-		for _, name := range patched(verdicts, FormCluster) {
-			made := verdicts[name].Patch.Make()
-			if !strings.Contains(made.Cluster.String(), "lambda-url") {
-				continue
-			}
-			b, err := golden.Message(made.Cluster)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[name] = b
+		verdict := r.verdicts(r.patcher(t, options(t)))[called+domain]
+		if verdict.Patch == nil {
+			t.Fatalf("%s of %s is not patched", called, name)
 		}
-		b, err := golden.JSON(all)
-		if err != nil {
+		made := verdict.Patch.Make()
+		b, err := golden.Message(made.Cluster)
+		if err != nil || made.Form != FormCluster {
+			t.Fatalf("%s: %v", made.Reason, err)
+		}
+		if b, err = golden.JSON(json.RawMessage(b)); err != nil {
 			t.Fatal(err)
 		}
 		file := filepath.Join("testdata", name, "url.json")

@@ -46,8 +46,8 @@ resource "aws_iam_role_policy" "registrator" {
         "tag:GetResources",                # the functions that are switched on, with their tags
         "lambda:ListFunctions",            # their timeouts
         "lambda:ListTags",                 # asked before anything is deleted
-        "lambda:GetFunctionUrlConfig",     # the URL of a function that is called by it (invoke-mode url)
         "lambda:GetFunctionConfiguration", # the timeout of the function that an event is of
+        "lambda:GetFunctionUrlConfig",     # the URLs of functions that are called by them
       ]
       Resource = "*"
     }]

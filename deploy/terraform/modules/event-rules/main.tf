@@ -7,6 +7,7 @@ locals {
     "CreateFunction", "DeleteFunction", "UpdateFunctionConfiguration",
     "TagResource", "UntagResource",
     "CreateAlias", "UpdateAlias", "DeleteAlias",
+    "CreateFunctionUrlConfig", "DeleteFunctionUrlConfig",
   ]
 
   patterns = {
@@ -20,7 +21,7 @@ locals {
           eventSource = ["lambda.amazonaws.com"]
           # CloudTrail ends the names of Lambda's calls with the date of the API, as in
           # TagResource20170331v2. The 20 of that date keeps others out that begin alike,
-          # as CreateFunctionUrlConfig does.
+          # as DeleteFunctionConcurrency does.
           eventName = concat(local.calls, [for call in local.calls : { prefix = "${call}20" }])
           # What failed changed nothing.
           errorCode = [{ exists = false }]

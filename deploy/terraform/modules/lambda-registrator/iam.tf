@@ -42,7 +42,7 @@ locals {
         Action = [
           "lambda:ListTags",                 # that a function is gone or switched off is asked before anything is deleted
           "lambda:GetFunctionConfiguration", # the timeout of the function that an event is of
-          "lambda:GetFunctionUrlConfig",     # the URL of a function that is called by it (invoke-mode url)
+          "lambda:GetFunctionUrlConfig",     # the URLs of functions that are called by them
         ]
         Resource = ["arn:${data.aws_partition.current.partition}:lambda:${local.place}:function:*"]
       },
