@@ -27,7 +27,8 @@ const (
 	DefaultSyncInterval   = 5 * time.Minute
 	DefaultNodeName       = "lambdas"
 	DefaultMaxDeleteRatio = 0.5
-	DefaultAWSRate        = 5.0 // of the 15 requests/s that AWS gives an account and region for all who deploy there
+	DefaultLockTTL        = 15 * time.Second // Consul's own default for a lock
+	DefaultAWSRate        = 5.0              // of the 15 requests/s that AWS gives an account and region for all who deploy there
 )
 
 // Config is what a Registrator needs. Consul and Regions must be given; the zero
@@ -42,6 +43,10 @@ type Config struct {
 
 	// SyncInterval is the time between the starts of two full syncs.
 	SyncInterval time.Duration
+
+	// LockTTL is how long a replica that vanished keeps the lock; Consul may take twice
+	// that. Consul takes nothing below its own session_ttl_min, which is 10 s by default.
+	LockTTL time.Duration
 
 	// NodeName is the Consul node that carries the services.
 	NodeName string
@@ -100,6 +105,9 @@ func (c Config) withDefaults() Config {
 	if c.SyncInterval == 0 {
 		c.SyncInterval = DefaultSyncInterval
 	}
+	if c.LockTTL == 0 {
+		c.LockTTL = DefaultLockTTL
+	}
 	if c.NodeName == "" {
 		c.NodeName = DefaultNodeName
 	}
@@ -153,6 +161,8 @@ func (c Config) ValidateSettings() error {
 	switch {
 	case c.SyncInterval < 0:
 		return fmt.Errorf("--sync-interval: %s is not a time to wait", c.SyncInterval)
+	case c.LockTTL < 0:
+		return fmt.Errorf("--lock-ttl: %s is not a time to live", c.LockTTL)
 	case c.MaxDeleteRatio < 0 || c.MaxDeleteRatio > 1:
 		return fmt.Errorf("--max-delete-ratio: %g is not a share from 0 to 1", c.MaxDeleteRatio)
 	case c.Policy != "" && c.Policy != PolicySync && c.Policy != PolicyUpsertOnly:

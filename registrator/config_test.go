@@ -20,6 +20,7 @@ func TestConfigValidate(t *testing.T) {
 		{"no region", func(c *Config) { c.Regions = nil }, "--regions"},
 		{"a region twice", func(c *Config) { c.Regions = append(c.Regions, c.Regions...) }, "us-east-1 stands there twice"},
 		{"a region without clients", func(c *Config) { c.Regions = []Region{{Name: "r"}} }, "no AWS clients"},
+		{"negative time to live", func(c *Config) { c.LockTTL = -time.Second }, "--lock-ttl"},
 		{"negative interval", func(c *Config) { c.SyncInterval = -time.Second }, "--sync-interval"},
 		{"share above one", func(c *Config) { c.MaxDeleteRatio = 1.5 }, "--max-delete-ratio"},
 		{"unknown policy", func(c *Config) { c.Policy = "delete-all" }, "--policy"},

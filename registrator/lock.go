@@ -19,10 +19,6 @@ import (
 const lockPrefix = "lambdamesh/"
 
 const (
-	// lockTTL is how long a replica that was killed keeps the lock; Consul may take
-	// twice that. It is Consul's own default for a lock.
-	lockTTL = "15s"
-
 	// lockWait bounds a look at a lock that another replica holds, and so the time
 	// that a waiting replica takes to end.
 	lockWait = 2 * time.Second
@@ -52,6 +48,7 @@ var errLockLost = errors.New("the lock was lost: another replica may go on")
 type lock struct {
 	client *api.Client
 	node   string
+	ttl    time.Duration
 	areas  func(context.Context) ([]string, error)
 	logger *slog.Logger
 
@@ -129,7 +126,7 @@ func (l *lock) prepare(ctx context.Context) error {
 	l.options = &api.LockOptions{
 		Key:         lockPrefix + "registrator/" + l.node + "/" + hex.EncodeToString(sum[:8]),
 		Value:       []byte(strings.Join(areas, "\n")),
-		SessionName: "lambdamesh registrator", SessionTTL: lockTTL,
+		SessionName: "lambdamesh registrator", SessionTTL: l.ttl.String(),
 		LockWaitTime: lockWait, LockDelay: lockDelay, MonitorRetries: lockRetries,
 	}
 	return nil

@@ -67,7 +67,7 @@ func New(config Config) (*Registrator, error) {
 		source:  source,
 		catalog: catalog{client: config.Consul, node: config.NodeName, datacenter: config.Datacenter, lists: config.Lists},
 		metrics: metrics,
-		lock:    &lock{client: config.Consul, node: config.NodeName, areas: config.areas(source), logger: config.Logger},
+		lock:    &lock{client: config.Consul, node: config.NodeName, ttl: config.LockTTL, areas: config.areas(source), logger: config.Logger},
 		looked:  map[lambda.ARN]Listed{},
 		said:    map[string]bool{},
 		status:  Status{Changes: []Change{}},

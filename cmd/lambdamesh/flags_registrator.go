@@ -25,6 +25,7 @@ const (
 // registratorFlags say what is read of AWS, and what may be written to Consul.
 type registratorFlags struct {
 	interval       time.Duration
+	lockTTL        time.Duration
 	nodeName       string
 	regions        []string
 	roles          roles
@@ -45,6 +46,7 @@ type registratorFlags struct {
 
 func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.interval, flagSyncInterval, registrator.DefaultSyncInterval, "time between full syncs")
+	flags.DurationVar(&f.lockTTL, "lock-ttl", registrator.DefaultLockTTL, "how long a replica that vanished keeps the lock; Consul may take twice that, and wants at least 10s")
 	flags.StringVar(&f.nodeName, "node-name", registrator.DefaultNodeName, "Consul node that carries the services")
 	flags.StringSliceVar(&f.regions, flagRegions, nil, "AWS regions to read, by commas (default AWS_REGION or the profile's)")
 	flags.Var(&f.roles, "assume-role", "`ARN[,EXTERNAL-ID]` of a role of a further account to read; may be repeated")
@@ -104,6 +106,7 @@ func (f *registratorFlags) settings() registrator.Config {
 	}
 	return registrator.Config{
 		SyncInterval:   f.interval,
+		LockTTL:        f.lockTTL,
 		NodeName:       f.nodeName,
 		Datacenter:     f.datacenter,
 		Partitions:     f.partitions,
