@@ -227,6 +227,9 @@ func (m *Mesh) startEnvoy(ctx context.Context, name, proxyID, token string, o Pr
 		return nil, err
 	}
 	xds := o.XDSAddr
+	if len(o.XDSAddrs) > 0 {
+		xds = o.XDSAddrs[0]
+	}
 	if xds == "" {
 		if m.Lambdamesh == nil {
 			return nil, errors.New("the mesh has no lambdamesh for an Envoy to connect to")
@@ -244,6 +247,11 @@ func (m *Mesh) startEnvoy(ctx context.Context, name, proxyID, token string, o Pr
 	}
 	if envoyToken != token {
 		bootstrap = replaceToken(bootstrap, token, envoyToken)
+	}
+	if len(o.XDSAddrs) > 0 {
+		if bootstrap, err = withReplicas(bootstrap, o.XDSAddrs); err != nil {
+			return nil, err
+		}
 	}
 	bin := m.envoy
 	if o.EnvoyVersion != "" {

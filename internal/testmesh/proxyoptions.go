@@ -17,6 +17,10 @@ type ProxyOptions struct {
 	EnvoyToken string // another token for Envoy's stream alone, such as a wrong one
 	NoNodeName bool   // bootstrap without -node-name, as beside an agent
 
+	// XDSAddrs makes Envoy's connection to its xDS server one that has these addresses,
+	// of replicas, instead of XDSAddr, and pings it; see docs/high-availability.md.
+	XDSAddrs []string
+
 	// Upstreams are further ones of a sidecar, of other datacenters or peers, called by
 	// their DestinationName. Their local ports are filled in.
 	Upstreams []api.Upstream
