@@ -13,6 +13,13 @@ KO := $(CACHE)/tools/ko-v0.19.1/ko
 GOVULNCHECK := $(CACHE)/tools/govulncheck-v1.9.0/govulncheck
 ACTIONLINT := $(CACHE)/tools/actionlint-v1.7.12/actionlint
 
+# Those that check what is deployed. Their names hold what they were made of.
+sums = $(firstword $(shell cat $(1) | cksum))
+HELM := $(CACHE)/tools/helm-v3.22.0/helm
+KUBECHECK := $(CACHE)/tools/kubecheck-$(call sums,tools/kubecheck/*)/kubecheck
+NOMADCHECK := $(CACHE)/tools/nomadcheck-$(call sums,tools/nomadcheck/*)/nomadcheck
+SAM_LINT := $(CACHE)/tools/sam-lint-$(call sums,deploy/sam/requirements.txt)
+
 # What runs the tests; .ci/run sets it to gotestsum, for its summary.
 TEST_RUNNER ?= go test
 
@@ -58,6 +65,13 @@ terraform-schema: ## Make the schema of the stand-in for Terraform's AWS provide
 	python3 -m venv --clear build/cdktn
 	build/cdktn/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest build/cdktn cdktn-provider-aws==25.8.1
 	go -C tools/terraform run ./describe -wheel "$(CURDIR)/build/cdktn/cdktn_provider_aws-25.8.1-py3-none-any.whl" -modules "$(CURDIR)/deploy/terraform"
+
+.PHONY: test-deploy
+test-deploy: $(HELM) $(KUBECHECK) $(NOMADCHECK) $(SAM_LINT)/.complete ## Check what is deployed with the tools of those who take it: Helm, Kubernetes, Nomad, AWS.
+	PATH="$(dir $(HELM)):$(dir $(KUBECHECK)):$(dir $(NOMADCHECK)):$(SAM_LINT)/bin:$$PATH" \
+		$(TEST_RUNNER) -tags extra -timeout 10m ./deploy/ecs ./deploy/kubernetes ./deploy/nomad ./deploy/sam
+
+test-extra: test-deploy
 
 .PHONY: screenshots
 screenshots: ## Make the pictures of the status pages in docs/status (needs chromium).
@@ -172,3 +186,15 @@ $(GOVULNCHECK):
 
 $(ACTIONLINT):
 	GOBIN=$(@D) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+$(HELM):
+	GOBIN=$(@D) go install helm.sh/helm/v3/cmd/helm@v3.22.0
+
+$(KUBECHECK) $(NOMADCHECK):
+	go -C tools/$(@F) build -o $@ .
+
+# The marker is written last; a venv cannot be moved.
+$(SAM_LINT)/.complete:
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: --requirement deploy/sam/requirements.txt
+	touch $@
