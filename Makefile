@@ -16,6 +16,7 @@ ACTIONLINT := $(CACHE)/tools/actionlint-v1.7.12/actionlint
 # Those that check what is deployed. Their names hold what they were made of.
 sums = $(firstword $(shell cat $(1) | cksum))
 HELM := $(CACHE)/tools/helm-v3.22.0/helm
+GOJQ := $(CACHE)/tools/gojq-v0.12.17/gojq
 KUBECHECK := $(CACHE)/tools/kubecheck-$(call sums,tools/kubecheck/*)/kubecheck
 NOMADCHECK := $(CACHE)/tools/nomadcheck-$(call sums,tools/nomadcheck/*)/nomadcheck
 SAM_LINT := $(CACHE)/tools/sam-lint-$(call sums,deploy/sam/requirements.txt)
@@ -67,9 +68,10 @@ terraform-schema: ## Make the schema of the stand-in for Terraform's AWS provide
 	go -C tools/terraform run ./describe -wheel "$(CURDIR)/build/cdktn/cdktn_provider_aws-25.8.1-py3-none-any.whl" -modules "$(CURDIR)/deploy/terraform"
 
 .PHONY: test-deploy
-test-deploy: $(HELM) $(KUBECHECK) $(NOMADCHECK) $(SAM_LINT)/.complete ## Check what is deployed with the tools of those who take it: Helm, Kubernetes, Nomad, AWS.
-	PATH="$(dir $(HELM)):$(dir $(KUBECHECK)):$(dir $(NOMADCHECK)):$(SAM_LINT)/bin:$$PATH" \
+test-deploy: $(HELM) $(GOJQ) $(KUBECHECK) $(NOMADCHECK) $(SAM_LINT)/.complete ## Check what is deployed with the tools of those who take it: Helm, Kubernetes, Nomad, AWS.
+	PATH="$(dir $(HELM)):$(dir $(GOJQ)):$(dir $(KUBECHECK)):$(dir $(NOMADCHECK)):$(SAM_LINT)/bin:$$PATH" \
 		$(TEST_RUNNER) -tags extra -timeout 10m ./deploy/ecs ./deploy/kubernetes ./deploy/nomad ./deploy/sam
+	PATH="$(dir $(GOJQ)):$$PATH" $(TEST_RUNNER) -tags extra -timeout 10m -run '^TestReplicasAsDocumented$$' ./internal/testmesh
 
 test-extra: test-deploy
 
@@ -189,6 +191,9 @@ $(ACTIONLINT):
 
 $(HELM):
 	GOBIN=$(@D) go install helm.sh/helm/v3/cmd/helm@v3.22.0
+
+$(GOJQ):
+	GOBIN=$(@D) go install github.com/itchyny/gojq/cmd/gojq@v0.12.17
 
 $(KUBECHECK) $(NOMADCHECK):
 	go -C tools/$(@F) build -o $@ .

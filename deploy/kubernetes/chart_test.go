@@ -72,6 +72,38 @@ func TestHelm(t *testing.T) {
 		})
 	}
 	golden.Only(t, "testdata/*.manifests.yaml", claimed...)
+	t.Run("as documented", func(t *testing.T) {
+		manifests, err := helm(t, "template", "lambdamesh", "lambdamesh", "--values", documented(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		starts(t, lambdamesh, manifests)
+		// The names by which the page goes on.
+		for kind, name := range map[string]string{"Service": "lambdamesh", "ServiceAccount": "lambdamesh"} {
+			if got := find(t, manifests, kind)["metadata"].(map[string]any)["name"]; got != name {
+				t.Errorf("the %s is %v", kind, got)
+			}
+		}
+	})
+}
+
+// documented is a file with the values of docs/install-kubernetes.md.
+func documented(t *testing.T) (file string) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/install-kubernetes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, values, found := strings.Cut(string(page), "```yaml\n")
+	if !found {
+		t.Fatal("the page has no values")
+	}
+	values, _, _ = strings.Cut(values, "```")
+	file = filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // starts checks what no schema knows: lambdamesh takes its configuration, each file that
