@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -59,8 +60,10 @@ func TestSAMTemplate(t *testing.T) {
 	s.must(err)
 	code, err := os.ReadFile(zip)
 	s.must(err)
-	s.aws("s3", http.MethodPut, "/artefacts", "", nil)
-	s.aws("s3", http.MethodPut, "/artefacts/registrator.zip", "application/zip", code)
+	_, err = s.aws("s3", http.MethodPut, "/artefacts", "", nil)
+	s.must(err)
+	_, err = s.aws("s3", http.MethodPut, "/artefacts/registrator.zip", "application/zip", code)
+	s.must(err)
 
 	stack := s.stack("registrator", map[string]string{
 		"Name": "registrator", "CodeBucket": "artefacts", "CodeKey": "registrator.zip",
@@ -123,9 +126,46 @@ func TestSAMTemplate(t *testing.T) {
 			t.Errorf("the dead-letter queue has %q", got)
 		}
 	})
+	s.run("every parameter", func(t *testing.T) {
+		whole := map[string]string{
+			"Name": "whole", "CodeBucket": "artefacts", "CodeKey": "registrator.zip", "Architecture": "x86_64",
+			"ConsulHttpAddr": "https://consul.example.com:8501", "ConsulHttpTokenPath": "/consul/token", "ConsulCaCertPath": "/consul/ca",
+			"ParametersKmsKeyArn": "arn:aws:kms:us-east-1:" + testmesh.AccountID + ":key/1", "ConsulDatacenter": "dc1", "NodeName": "functions",
+			"Enterprise": "true", "Partitions": "one,two", "SyncFrequencyInMinutes": "1", "Timeout": "30", "ReservedConcurrentExecutions": "2",
+			"LogLevel": "debug", "LogRetentionInDays": "7", "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1",
+			"AlarmTopicArn": "arn:aws:sns:us-east-1:" + testmesh.AccountID + ":alarms",
+		}
+		function := s.stack("whole", whole)["FunctionArn"]
+		has, err := s.AWS.Lambda().GetFunctionConfiguration(s.ctx, &awslambda.GetFunctionConfigurationInput{FunctionName: &function})
+		s.must(err)
+		for name, want := range map[string]string{"NODE_NAME": "functions", "DATACENTER": "dc1", "ENTERPRISE": "true", "PARTITIONS": "one,two", "LOG_LEVEL": "debug"} {
+			if got := has.Environment.Variables[name]; got != want {
+				t.Errorf("%s is %q", name, got)
+			}
+		}
+		rule, err := client.DescribeRule(s.ctx, &eventbridge.DescribeRuleInput{Name: aws.String("whole-sync")})
+		s.must(err)
+		if got := aws.ToString(rule.ScheduleExpression); got != "rate(1 minute)" {
+			t.Errorf("the schedule is %q", got)
+		}
+		for _, mistake := range []struct{ parameter, value, want string }{
+			{"SecurityGroupIds", "", "SubnetIds needs SecurityGroupIds"},
+			{"Enterprise", "false", "Partitions needs Enterprise"},
+			{"ConsulHttpAddr", "consul:8501", "http"},
+			{"ConsulHttpTokenPath", "token", "slash"},
+			{"Timeout", "901", "900"},
+		} {
+			parameters := maps.Clone(whole)
+			parameters[mistake.parameter] = mistake.value
+			if err := s.createStack("mistaken-"+strings.ToLower(mistake.parameter), parameters); err == nil || !strings.Contains(err.Error(), mistake.want) {
+				t.Errorf("%s=%q: %v", mistake.parameter, mistake.value, err)
+			}
+		}
+	})
 	s.run("and all goes with the stack", func(*testing.T) {
-		s.aws("cloudformation", http.MethodPost, "/", "application/x-www-form-urlencoded",
+		_, err := s.aws("cloudformation", http.MethodPost, "/", formEncoded,
 			[]byte(url.Values{"Action": {"DeleteStack"}, "Version": {"2010-05-15"}, "StackName": {"registrator"}}.Encode()))
+		s.must(err)
 		s.must(testmesh.Poll(s.ctx, func(ctx context.Context) error {
 			if _, err := s.AWS.Lambda().GetFunctionConfiguration(ctx, &awslambda.GetFunctionConfigurationInput{FunctionName: &function}); err == nil {
 				return fmt.Errorf("%s is still there", function)
@@ -135,8 +175,11 @@ func TestSAMTemplate(t *testing.T) {
 	})
 }
 
-// stack makes a stack of the template and returns its outputs when it stands.
-func (s *story) stack(name string, parameters map[string]string) (outputs map[string]string) {
+// formEncoded is the content type of CloudFormation's API.
+const formEncoded = "application/x-www-form-urlencoded"
+
+// createStack asks for a stack of the template.
+func (s *story) createStack(name string, parameters map[string]string) error {
 	s.t.Helper()
 	root, err := testmesh.SourceRoot()
 	s.must(err)
@@ -152,12 +195,20 @@ func (s *story) stack(name string, parameters map[string]string) (outputs map[st
 		form.Set(fmt.Sprintf("Parameters.member.%d.ParameterKey", i), key)
 		form.Set(fmt.Sprintf("Parameters.member.%d.ParameterValue", i), value)
 	}
-	const encoded = "application/x-www-form-urlencoded"
-	s.aws("cloudformation", http.MethodPost, "/", encoded, []byte(form.Encode()))
+	_, err = s.aws("cloudformation", http.MethodPost, "/", formEncoded, []byte(form.Encode()))
+	return err
+}
+
+// stack makes a stack of the template and returns its outputs when it stands.
+func (s *story) stack(name string, parameters map[string]string) (outputs map[string]string) {
+	s.t.Helper()
+	s.must(s.createStack(name, parameters))
+	describe := url.Values{"Action": {"DescribeStacks"}, "Version": {"2010-05-15"}, "StackName": {name}}.Encode()
 	var said string
-	s.must(testmesh.Poll(s.ctx, func(context.Context) error {
-		said = s.aws("cloudformation", http.MethodPost, "/", encoded,
-			[]byte(url.Values{"Action": {"DescribeStacks"}, "Version": {"2010-05-15"}, "StackName": {name}}.Encode()))
+	s.must(testmesh.Poll(s.ctx, func(context.Context) (err error) {
+		if said, err = s.aws("cloudformation", http.MethodPost, "/", formEncoded, []byte(describe)); err != nil {
+			return err
+		}
 		switch {
 		case strings.Contains(said, "<StackStatus>CREATE_COMPLETE<"):
 			return nil
@@ -268,7 +319,7 @@ func tagsChanged(arn string) string {
 
 // aws makes a signed call of an API for which there is no client here, and returns the
 // answer's body. By the signature the emulator tells which API it is.
-func (s *story) aws(service, method, at, contentType string, body []byte) string {
+func (s *story) aws(service, method, at, contentType string, body []byte) (string, error) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.ctx, method, s.AWS.Front.URL()+at, bytes.NewReader(body))
 	s.must(err)
@@ -286,7 +337,7 @@ func (s *story) aws(service, method, at, contentType string, body []byte) string
 	text, err := io.ReadAll(resp.Body)
 	s.must(err)
 	if resp.StatusCode >= 300 {
-		s.t.Fatalf("%s %s of %s: %s: %s", method, at, service, resp.Status, text)
+		return "", fmt.Errorf("%s %s of %s: %s: %s", method, at, service, resp.Status, text)
 	}
-	return string(text)
+	return string(text), nil
 }
