@@ -33,7 +33,7 @@ func (i image) start(t *testing.T, dir string, stderr io.Writer, env []string, a
 	cmd.Dir = "/"
 	cmd.Stderr = stderr
 	if os.Geteuid() == 0 {
-		for folder := dir; folder != "/tmp" && folder != "/"; folder = filepath.Dir(folder) {
+		for folder := dir; folder != filepath.Clean(os.TempDir()) && folder != "/"; folder = filepath.Dir(folder) {
 			if err := os.Chmod(folder, 0o755); err != nil {
 				t.Fatal(err)
 			}

@@ -41,7 +41,7 @@ fail() {
 holds() { # WHAT COMMAND...
 	what=$1
 	shift
-	"$@" >/tmp/holds.log 2>&1 || { cat /tmp/holds.log >&2; fail "does not hold: $what"; }
+	"$@" >/package/holds.log 2>&1 || { cat /package/holds.log >&2; fail "does not hold: $what"; }
 	echo "$what"
 }
 
@@ -61,9 +61,9 @@ until_holds() {
 	what=$1
 	shift
 	tries=0
-	until "$@" >/tmp/holds.log 2>&1; do
+	until "$@" >/package/holds.log 2>&1; do
 		tries=$((tries + 1))
-		[ $tries -lt 200 ] || { cat /tmp/holds.log /tmp/*mesh.log >&2; fail "does not come to hold: $what"; }
+		[ $tries -lt 200 ] || { cat /package/holds.log /package/*mesh.log >&2; fail "does not come to hold: $what"; }
 		sleep 0.1
 	done
 	echo "$what"
@@ -73,7 +73,8 @@ get() { curl --silent --show-error --fail "http://127.0.0.1:$1"; }
 
 listens() { grep -q " 0100007F:$(printf %04X "$1") 00000000:0000 0A " /proc/net/tcp; }
 
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive TMPDIR=/tmp
+unset TMPDIR
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 unit=/usr/lib/systemd/system/lambdamesh.service
 
 holds "it installs" dpkg --install "$deb"
@@ -88,19 +89,19 @@ holds "the unit is well formed" sh -c "out=\$(systemd-analyze verify $unit 2>&1 
 # 0 is no exposure and 10 is all of it. What is left: the network, and AF_UNIX.
 holds "its exposure is at most 1.2" systemd-analyze security --offline=true --threshold=12 --no-pager $unit
 
-setpriv --reuid 65534 --regid 65534 --clear-groups /package/consul agent -dev -log-level error >/tmp/consul.log 2>&1 &
+setpriv --reuid 65534 --regid 65534 --clear-groups /package/consul agent -dev -log-level error >/package/consul.log 2>&1 &
 until_holds "a Consul runs" get 8500/v1/catalog/nodes
 # shellcheck disable=SC2046 # the words of the line
-as_service $(sed -n 's/^ExecStart=//p' $unit) >/tmp/lambdamesh.log 2>&1 &
+as_service $(sed -n 's/^ExecStart=//p' $unit) >/package/lambdamesh.log 2>&1 &
 service=$!
 until_holds "ExecStart's line is ready, as its user" get 8513/readyz
 holds "it has no capability" grep -q '^CapBnd:.0*$' /proc/$service/status
 holds "it has metrics" sh -c 'curl -s 127.0.0.1:8513/metrics | grep -q ^lambdamesh_xds_streams'
 holds "it waits for Envoys" listens 8512
 kill -HUP $service
-until_holds "it reads its configuration again" grep "the configuration file was read again" /tmp/lambdamesh.log
+until_holds "it reads its configuration again" grep "the configuration file was read again" /package/lambdamesh.log
 kill -TERM $service
-wait $service || fail "it ends with $?: $(cat /tmp/lambdamesh.log)"
+wait $service || fail "it ends with $?: $(cat /package/lambdamesh.log)"
 echo "it ends with 0 at SIGTERM"
 
 echo secret >/etc/lambdamesh/token
@@ -123,13 +124,13 @@ cp "$deb" "$(sed -n 's/.*dpkg --install //p' page)"
 echo secret >token
 sed '$d' page >commands
 holds "the page's commands work" sh -eu commands
-cp /tmp/holds.log /tmp/page.log
-holds "and lead to a service that is ready" grep -qx ok /tmp/page.log
+cp /package/holds.log /package/page.log
+holds "and lead to a service that is ready" grep -qx ok /package/page.log
 holds "its token is for its group alone" is /etc/lambdamesh/token "640 root:lambdamesh"
-before=$(cat /tmp/service)
+before=$(cat /package/service)
 holds "an upgrade" dpkg --install "$deb"
-holds "starts a running service again" not [ "$before" = "$(cat /tmp/service)" ]
+holds "starts a running service again" not [ "$before" = "$(cat /package/service)" ]
 holds "and keeps what was changed in the configuration" grep -q '^consul-token-file' /etc/lambdamesh/config.yaml
 holds "the page's last command works" sh -eux -c "$(tail -n 1 page)"
-holds "the service has ended" not test -e "/proc/$(cat /tmp/service)"
+holds "the service has ended" not test -e "/proc/$(cat /package/service)"
 holds "nothing is left" gone
