@@ -91,15 +91,22 @@ func TestSAMTemplate(t *testing.T) {
 
 	s.run("rules match what the registrator follows", func(*testing.T) {
 		arn := "arn:aws:lambda:us-east-1:" + testmesh.AccountID + ":function:hello"
+		called := func(call string) string {
+			return strings.Replace(calledOf(call, arn), `"eventName"`, `"eventSource": "lambda.amazonaws.com", "eventName"`, 1)
+		}
+		calls, tags := rules["registrator-calls"], rules["registrator-tags"]
 		for _, call := range []string{
 			"CreateFunction20150331", "DeleteFunction20150331", "UpdateFunctionConfiguration20150331v2", "TagResource20170331v2",
-			"UntagResource20170331v2", "CreateAlias20150331", "UpdateAlias20150331", "DeleteAlias20150331",
+			"UntagResource20170331v2", "CreateAlias20150331", "UpdateAlias20150331", "DeleteAlias20150331", "TagResource",
 		} {
-			s.matches(rules["registrator-calls"], calledOf(call, arn), true)
+			s.matches(calls, called(call), true)
 		}
-		s.matches(rules["registrator-calls"], calledOf("PutFunctionConcurrency20171031", arn), false)
-		s.matches(rules["registrator-tags"], tagsChanged(arn), true)
-		s.matches(rules["registrator-tags"], strings.ReplaceAll(tagsChanged(arn), `"function"`, `"layer"`), false)
+		s.matches(calls, called("CreateFunctionUrlConfig"), false)
+		s.matches(calls, strings.Replace(called("TagResource20170331v2"), `"eventName"`, `"errorCode": "AccessDenied", "eventName"`, 1), false)
+		s.matches(tags, tagsChanged(arn), true)
+		s.matches(tags, strings.ReplaceAll(tagsChanged(arn), testmesh.MetaPrefix, alphaPrefix), true)
+		s.matches(tags, strings.ReplaceAll(tagsChanged(arn), testmesh.MetaPrefix, "cost-centre/"), false)
+		s.matches(tags, strings.ReplaceAll(tagsChanged(arn), `"function"`, `"layer"`), false)
 	})
 	s.run("the schedule is a full sync", func(*testing.T) {
 		s.function("early", "hello", testmesh.EnabledTags())
@@ -267,6 +274,9 @@ func (s *story) readdress(rule, function string) {
 		s.t.Fatalf("%s leads to %v", rule, targets.Targets)
 	}
 	target := targets.Targets[0]
+	if target.DeadLetterConfig == nil {
+		s.t.Errorf("what %s cannot deliver is lost", rule)
+	}
 	target.InputPath = aws.String("$.detail")
 	_, err = client.PutRule(s.ctx, &eventbridge.PutRuleInput{
 		Name: &rule, EventPattern: aws.String(fmt.Sprintf(`{"source": [%q], "detail-type": [%q]}`, relayed, rule)),
@@ -314,7 +324,7 @@ func (s *story) matches(pattern, event string, want bool) {
 // tagsChanged is the tagging service's event of a function.
 func tagsChanged(arn string) string {
 	return fmt.Sprintf(`{"source": "aws.tag", "detail-type": "Tag Change on Resource", "resources": [%q],
-		"detail": {"service": "lambda", "resource-type": "function", "changed-tag-keys": []}}`, arn)
+		"detail": {"service": "lambda", "resource-type": "function", "changed-tag-keys": [%q]}}`, arn, testmesh.MetaPrefix+"enabled")
 }
 
 // aws makes a signed call of an API for which there is no client here, and returns the
