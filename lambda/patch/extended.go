@@ -42,8 +42,11 @@ func isExtended(raw []byte) bool {
 			dns = number == typeLogicalDNS
 		}
 	})
+	if !ok || !dns { // most
+		return false
+	}
 	each(raw, func(key []byte) { marked = marked || string(key) == lambdaMetadata }, pathMetadataKey...)
-	return ok && dns && marked
+	return marked
 }
 
 // onExtended decides on a cluster that Consul's own extension made, for a proxy of any
