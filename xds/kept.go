@@ -15,8 +15,8 @@ import (
 // every proxy that calls the same service, and is in memory once: who comes to it has
 // the same bytes already.
 //
-// It is first a part of the response that it came in, and made small afterwards: Envoy
-// need not wait for that.
+// It is first a part of the response that it came in, and made small afterwards; see
+// compactAfter.
 type kept struct {
 	head, tail word
 	secret     *[]byte // between them; nil for nothing
@@ -41,9 +41,10 @@ type loose struct {
 	whole kept
 }
 
-// takeLoose are those that are to be made small.
+// takeLoose are those that are to be made small. Of those that came several times since,
+// that is the last.
 func (s *session) takeLoose() []loose {
-	taken := s.loose
+	taken := slices.DeleteFunc(s.loose, func(l loose) bool { return l.consul != l.whole })
 	s.loose = nil
 	return taken
 }

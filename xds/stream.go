@@ -38,9 +38,6 @@ type stream struct {
 	traced   traced      // the Patcher in force
 	waits    waits       // as the loop was last told
 
-	keeping sync.Mutex
-	keeper  keeper // guarded by keeping
-
 	// What Consul's answers so far are worth, guarded by mu; see lose.
 	served   bool      // it has answered on this stream of Envoy's
 	answered bool      // and in this generation
@@ -51,6 +48,7 @@ type stream struct {
 
 	// The loop's own.
 	patcher    inForce
+	keeper     keeper
 	tokens     []string
 	backoff    backoff
 	attachedAt time.Time
@@ -61,11 +59,11 @@ type stream struct {
 
 // timers are those of the loop; nil while they do not run.
 type timers struct {
-	retry, grace, hold, tick, reread, leave, part, silence <-chan time.Time
+	retry, grace, hold, tick, reread, leave, part, silence, compacting <-chan time.Time
 }
 
 // waits are what a session may wait for without being told of it.
-type waits struct{ hold, part, tick, reread, answer bool }
+type waits struct{ hold, part, tick, reread, answer, compact bool }
 
 // serve relays until Envoy goes, or until Consul refuses it for good.
 func (s *stream) serve(ctx context.Context) error {
@@ -163,6 +161,9 @@ func (s *stream) loop(ctx context.Context) error {
 		case <-s.tick:
 			s.tick = nil
 			s.apart(func() { s.event(s.session.onTick) })
+		case <-s.compacting:
+			s.compacting = nil
+			s.apart(s.compact)
 		}
 		s.follow()
 	}
@@ -209,6 +210,8 @@ func (s *stream) waitsLocked() waits {
 		tick:   s.session.wantsTicks(),
 		reread: s.session.wantsReattach(),
 		answer: !s.answered,
+
+		compact: len(s.session.loose) > 0,
 	}
 }
 
@@ -228,6 +231,7 @@ func (s *stream) follow() {
 	setTimer(&s.hold, waits.hold, cfg.Hold)
 	setTimer(&s.part, waits.part, cfg.Linger/2)
 	setTimer(&s.tick, waits.tick, cfg.Linger/lingerTicks)
+	setTimer(&s.compacting, waits.compact, compactAfter)
 	if s.reread == nil && waits.reread {
 		setTimer(&s.reread, true, s.server.rereads.Reserve().Delay())
 	}

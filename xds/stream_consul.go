@@ -71,30 +71,28 @@ func (s *stream) respond(from *attachment, frame rawFrame) {
 	}
 	s.flush()
 	from.transmitLater()
-	s.compact()
 	s.awaitFlushed()
 }
 
-// compact makes small what the session keeps of Consul's clusters. Nobody waits for
-// that.
+// compactAfter is how long what a response brought is kept as it came. It would cost
+// Envoy's wait for the response a third to make it small at once (make bench, hop), and
+// be for nothing where the next response replaces it.
+const compactAfter = 100 * time.Millisecond
+
+// compact makes small what the session keeps of Consul's clusters.
 func (s *stream) compact() {
 	s.mu.Lock()
 	loose := s.session.takeLoose()
 	s.mu.Unlock()
-	if len(loose) == 0 {
-		return
-	}
 	small := make([]kept, len(loose))
-	s.keeping.Lock()
 	for i := range loose {
 		small[i] = s.keeper.keep(*loose[i].whole.secret)
 	}
-	s.keeping.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range loose {
-		loose[i].settle(small[i])
-	}
+	s.event(func() {
+		for i := range loose {
+			loose[i].settle(small[i])
+		}
+	})
 }
 
 // startingUp is how long a server that has just started is given to learn what it
