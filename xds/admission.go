@@ -45,6 +45,7 @@ func (s *Server) limits() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.InTapHandle(gate.admit),
 		grpc.StreamInterceptor(s.awaitFirst),
+		grpc.WaitForHandlers(true), // as Wait wants it
 		grpc.MaxRecvMsgSize(s.cfg.MaxMessageSize),
 		grpc.MaxConcurrentStreams(maxStreams),
 		// An Envoy sends little and is sent much, rarely (grpc-go holds a buffer for

@@ -104,8 +104,8 @@ func newRig(t *testing.T, cfg xds.Config) *rig {
 	server := xds.NewServer(cfg)
 	down := grpc.NewServer(server.ServerOptions()...)
 	server.Register(down)
+	t.Cleanup(server.Wait) // after the server has stopped
 	conn := dial(t, listen(t, down))
-	t.Cleanup(server.Wait)
 	return &rig{t, server, consul, discoveryv3.NewAggregatedDiscoveryServiceClient(recordedConn{conn, newRecords(t, "of envoy")})}
 }
 
