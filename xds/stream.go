@@ -106,7 +106,7 @@ func (s *stream) begin(ctx context.Context) error {
 	s.log.Info("envoy connected")
 	s.attach(ctx)
 	s.event(func() { s.session.onRequest(first) })
-	s.upstream.transmitLater()
+	s.follow()
 	s.run(s.readEnvoy)
 	return nil
 }
@@ -135,6 +135,8 @@ func (s *stream) loop(ctx context.Context) error {
 		case <-s.patcher.replaced:
 			s.apart(s.replacePatcher)
 		case <-s.wake:
+			s.await()
+			continue // who woke it sends by itself
 		case <-s.draining:
 			s.draining = nil
 			s.leave = time.After(s.server.leaveAfter())
@@ -215,11 +217,10 @@ func (s *stream) waitsLocked() waits {
 	}
 }
 
-// follow sends what follows from an event of the loop's, and sets the timers for what
-// the session waits for now.
+// follow sends what follows from an event of the loop's, and waits on.
 func (s *stream) follow() {
 	s.mu.Lock()
-	upstream, waits, unsent := s.upstream, s.waits, len(s.session.down) > 0 && !s.flushing
+	upstream, unsent := s.upstream, len(s.session.down) > 0 && !s.flushing
 	s.mu.Unlock()
 	if upstream != nil {
 		upstream.transmitLater()
@@ -227,6 +228,14 @@ func (s *stream) follow() {
 	if unsent {
 		s.run(s.flush) // Envoy may be slow to take it
 	}
+	s.await()
+}
+
+// await sets the timers for what the session waits for now.
+func (s *stream) await() {
+	s.mu.Lock()
+	waits := s.waits
+	s.mu.Unlock()
 	cfg := &s.server.cfg
 	setTimer(&s.hold, waits.hold, cfg.Hold)
 	setTimer(&s.part, waits.part, cfg.Linger/2)
