@@ -82,6 +82,9 @@ func (p flawed) Candidate(_, name string, proxy xds.Proxy) bool {
 	return p.Patcher.Candidate(name, patchProxy(proxy))
 }
 
+// Unpatched is part of xds.Patcher.
+func (p flawed) Unpatched(string, xds.Proxy) *xds.Unpatched { return nil }
+
 // Other is part of xds.Patcher.
 func (p flawed) Other(string, []byte, xds.Proxy) *xds.Patch { return nil }
 

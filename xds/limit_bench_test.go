@@ -23,6 +23,7 @@ func (p onePatcher) Since(Patcher) ([]string, bool)         { return nil, false 
 func (p onePatcher) Candidate(_, name string, _ Proxy) bool { return name == string(p) }
 func (p onePatcher) Endpoints([]byte) Endpoints             { return EndpointsNone }
 func (p onePatcher) Subjects(string, []byte) []string       { return nil }
+func (p onePatcher) Unpatched(string, Proxy) *Unpatched     { return nil }
 func (p onePatcher) Other(string, []byte, Proxy) *Patch     { return nil }
 func (p onePatcher) Cluster(name string, raw []byte, _ Proxy, _ func(string) Endpoints) Verdict {
 	if name != string(p) {

@@ -25,6 +25,8 @@ func (yielding) Candidate(string, string, xds.Proxy) bool { return true }
 
 func (yielding) Subjects(string, []byte) []string { return nil }
 
+func (yielding) Unpatched(string, xds.Proxy) *xds.Unpatched { return nil }
+
 func (yielding) Other(string, []byte, xds.Proxy) *xds.Patch { return nil }
 
 func (yielding) Endpoints([]byte) xds.Endpoints { return xds.EndpointsSome }

@@ -51,6 +51,8 @@ func (p testPatcher) Candidate(typeURL, name string, _ Proxy) bool {
 	return p.table[name] != ""
 }
 
+func (p testPatcher) Unpatched(string, Proxy) *Unpatched { return nil }
+
 func (p testPatcher) Endpoints(assignment []byte) Endpoints {
 	var a endpointv3.ClusterLoadAssignment
 	if err := proto.Unmarshal(assignment, &a); err != nil {

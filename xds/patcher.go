@@ -60,6 +60,11 @@ type Patcher interface {
 	// changed or kept. endpoints tells what is known of an endpoints resource.
 	Cluster(name string, raw []byte, proxy Proxy, endpoints func(name string) Endpoints) Verdict
 
+	// Unpatched says, for people, why a cluster of this name, which passes as it came,
+	// does not lead to a service of the Patcher's, as far as the name tells; nil if there
+	// is nothing to say.
+	Unpatched(name string, proxy Proxy) *Unpatched
+
 	// Subjects are what of all that a Patcher decides from concerns this listener or
 	// route configuration, of which raw is Consul's encoding. One without subjects is
 	// decided on once, and remembered only if it is patched. Every Patcher says the same.
@@ -89,7 +94,8 @@ type Verdict struct {
 	Keep bool
 
 	// Unpatched, for people, says that the cluster should lead to a service of the
-	// Patcher's, and why it does not; it passes as it came. Nil: there is nothing to say.
+	// Patcher's, and why it does not, where its name alone does not tell (see
+	// Patcher.Unpatched); it passes as it came. Nil: there is nothing to say.
 	Unpatched *Unpatched
 }
 

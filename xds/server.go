@@ -3,6 +3,7 @@ package xds
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -123,14 +124,20 @@ func (s *Server) SetPatcherFor(ctx context.Context, p Patcher) { s.patchers.set(
 
 // Proxies lists the connected Envoys, sorted by ID.
 func (s *Server) Proxies() []ProxyState {
-	s.mu.Lock()
-	states := make([]ProxyState, 0, len(s.streams))
-	for st := range s.streams {
+	connected := s.all()
+	states := make([]ProxyState, 0, len(connected))
+	for _, st := range connected {
 		states = append(states, st.state())
 	}
-	s.mu.Unlock()
 	slices.SortFunc(states, func(a, b ProxyState) int { return cmp.Compare(a.ID, b.ID) })
 	return states
+}
+
+// all are the streams of the connected Envoys, in no order.
+func (s *Server) all() []*stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.streams))
 }
 
 // connected is how many Envoys are.

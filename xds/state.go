@@ -42,10 +42,10 @@ type RejectedState struct {
 func (s *session) state() ProxyState {
 	state := ProxyState{ID: s.proxy.ID, Kind: s.proxy.Kind, Version: s.proxy.Version}
 	for name, k := range s.typed(typeCluster).known {
-		if k.origin != nil && k.origin.unpatched != nil {
-			state.Unpatched = append(state.Unpatched, UnpatchedState{name, *k.origin.unpatched})
-		}
 		if k.origin == nil || !k.origin.now().patched {
+			if why := s.whyUnpatched(name, k); why != nil {
+				state.Unpatched = append(state.Unpatched, UnpatchedState{name, *why})
+			}
 			continue
 		}
 		now := k.origin.now()
@@ -71,4 +71,16 @@ func (s *session) state() ProxyState {
 		}
 	}
 	return state
+}
+
+// whyUnpatched says why a cluster that passes as it came does not lead to a service of the
+// Patcher's; nil if there is nothing to say.
+func (s *session) whyUnpatched(name string, k *known) *Unpatched {
+	if k.origin != nil && k.origin.unpatched != nil {
+		return k.origin.unpatched
+	}
+	if !k.has {
+		return nil
+	}
+	return s.patcher.Unpatched(name, s.proxy)
 }

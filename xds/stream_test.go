@@ -205,6 +205,13 @@ func (p namePatcher) Candidate(_, name string, _ xds.Proxy) bool {
 
 func (p namePatcher) Subjects(string, []byte) []string { return nil }
 
+func (p namePatcher) Unpatched(name string, _ xds.Proxy) *xds.Unpatched {
+	if name != "plain" || p == "" {
+		return nil
+	}
+	return &xds.Unpatched{Service: "plain", Reason: "by its name, " + string(p)}
+}
+
 func (p namePatcher) Other(string, []byte, xds.Proxy) *xds.Patch { return nil }
 
 func (p namePatcher) Endpoints([]byte) xds.Endpoints { return xds.EndpointsSome }
@@ -354,7 +361,10 @@ func TestTableReachesEnvoyWithoutConsul(t *testing.T) {
 	if len(proxies) != 1 || len(proxies[0].Patched) != 1 || proxies[0].Patched[0].Service != "fn-a" {
 		t.Fatalf("state: %+v", proxies)
 	}
-	want := []xds.UnpatchedState{{Cluster: "left", Unpatched: xds.Unpatched{Service: "fn-b", Reason: "one"}}}
+	want := []xds.UnpatchedState{
+		{Cluster: "left", Unpatched: xds.Unpatched{Service: "fn-b", Reason: "one"}},
+		{Cluster: "plain", Unpatched: xds.Unpatched{Service: "plain", Reason: "by its name, one"}},
+	}
 	if got := proxies[0].Unpatched; !slices.Equal(got, want) {
 		t.Errorf("unpatched: %v, want %v", got, want)
 	}

@@ -41,6 +41,11 @@ func (p patcher) Cluster(name string, raw []byte, proxy xds.Proxy, endpoints fun
 	}
 }
 
+// Unpatched is part of xds.Patcher.
+func (p patcher) Unpatched(name string, proxy xds.Proxy) *xds.Unpatched {
+	return (*xds.Unpatched)(p.Patcher.Unpatched(name, patchProxy(proxy)))
+}
+
 // Other is part of xds.Patcher.
 func (p patcher) Other(typeURL string, raw []byte, proxy xds.Proxy) *xds.Patch {
 	return xdsPatch(p.Patcher.Other(typeURL, raw, patchProxy(proxy)))

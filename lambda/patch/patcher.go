@@ -188,7 +188,10 @@ func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy P
 	}
 	caller, known := callerOf(raw)
 	if known && !strings.EqualFold(caller.Partition, at.service.Partition) {
-		return verdict // an endpoint may be missing because nobody exports the service to the caller
+		if !service.Fronted {
+			verdict.Unpatched = unfronted(at, otherPartition(at, caller))
+		}
+		return verdict
 	}
 	permitted := known && p.table.Intentions().Allow(caller, at.service)
 	if !p.allowsDirect(service, at, proxy) {
@@ -198,6 +201,9 @@ func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy P
 	verdict.Watch = cmp.Or(shape.edsName, name)
 	if known := endpoints(verdict.Watch); known != EndpointsNone {
 		verdict.Linger = permitted && known == EndpointsSome
+		if known == EndpointsSome && !service.Fronted {
+			verdict.Unpatched = &Unpatched{Service: at.service.String(), Reason: hasEndpoints}
+		}
 		return verdict
 	}
 	verdict.Patch = &Patch{Path: PathDirect, Service: at.service.String()}
@@ -210,23 +216,10 @@ func (p *Patcher) onDirect(name string, at sni, shape shape, raw []byte, proxy P
 }
 
 // allowsDirect says that nothing but the service's endpoints and who calls stands
-// against its direct invocation. No gateway would enforce intentions on that, so while
-// they are not known there is none.
+// against its direct invocation.
 func (p *Patcher) allowsDirect(service *lambda.Service, at sni, proxy Proxy) bool {
-	if p.table.Intentions() == nil {
-		return false
-	}
-	switch p.options.Direct {
-	case DirectAutoFailover:
-	case DirectAuto:
-		if service.Fronted {
-			return false
-		}
-	default:
-		return false
-	}
-	own := cmp.Or(proxy.Datacenter, p.options.Datacenter)
-	return own != "" && own == at.datacenter
+	fronted := service.Fronted && p.options.Direct != DirectAutoFailover
+	return !fronted && p.againstDirect(at, proxy) == ""
 }
 
 // invoke lets a patch make the cluster that invokes a function; what is wrong with

@@ -37,12 +37,10 @@ type Verdict struct {
 	Keep bool
 
 	// Unpatched, for people, says that the cluster should lead to a function, and why it
-	// does not; it passes as it came. Nil: there is nothing to say.
+	// does not, where the name of the cluster alone does not tell (see Patcher.Unpatched);
+	// it passes as it came. Nil: there is nothing to say.
 	Unpatched *Unpatched
 }
-
-// Unpatched is a service that a cluster should lead to, and why it does not.
-type Unpatched struct{ Service, Reason string }
 
 // The forms and paths of a Patch.
 const (
