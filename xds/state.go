@@ -36,6 +36,7 @@ type UnpatchedState struct {
 type RejectedState struct {
 	Resource string
 	Error    string
+	Subjects []string // what of the Patcher's it concerns; see Patcher.Subjects
 }
 
 // state describes the session for people.
@@ -67,7 +68,7 @@ func (s *session) state() ProxyState {
 	for _, url := range s.order {
 		t := s.types[url]
 		for _, name := range sortedKeys(t.rejected) {
-			state.Rejected = append(state.Rejected, RejectedState{Resource: name, Error: t.rejected[name].text})
+			state.Rejected = append(state.Rejected, RejectedState{name, t.rejected[name].text, subjectsOf(t.known[name])})
 		}
 	}
 	return state
@@ -83,4 +84,21 @@ func (s *session) whyUnpatched(name string, k *known) *Unpatched {
 		return nil
 	}
 	return s.patcher.Unpatched(name, s.proxy)
+}
+
+// subjectsOf are what of the Patcher's a resource concerns; none if nothing is known of it.
+func subjectsOf(k *known) []string {
+	if k == nil {
+		return nil
+	}
+	var subjects []string
+	if k.subject != (word{}) {
+		subjects = append(subjects, k.subject.String())
+	}
+	if k.origin != nil {
+		for _, subject := range k.origin.subjects {
+			subjects = append(subjects, subject.String())
+		}
+	}
+	return subjects
 }

@@ -473,7 +473,7 @@ func TestRefusedPatchIsContained(t *testing.T) {
 		t.Fatalf("consul was told %v", got)
 	}
 	state := r.server.Proxies()[0]
-	if len(state.Rejected) != 1 || !strings.Contains(state.Rejected[0].Error, "not to my taste") {
+	if len(state.Rejected) != 1 || !strings.Contains(state.Rejected[0].Error, "not to my taste") || !slices.Equal(state.Rejected[0].Subjects, []string{"fn-a"}) {
 		t.Errorf("the state says %+v", state.Rejected)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // sources is what the admin server reads of the other parts.
 func (s *server) sources() admin.Sources {
-	sources := admin.Sources{Unready: s.unready, Table: s.table, Proxies: s.proxies}
+	sources := admin.Sources{Unready: s.unready, Table: s.table, Proxies: s.proxies, Resources: s.resources}
 	if s.registrator != nil {
 		sources.Registrator = s.registratorState
 	}
@@ -58,7 +58,7 @@ func adminProxy(p xds.ProxyState) admin.Proxy {
 		proxy.Unpatched = append(proxy.Unpatched, admin.Unpatched{Service: one.Service, Cluster: one.Cluster, Reason: one.Reason})
 	}
 	for _, one := range p.Rejected {
-		proxy.Rejected = append(proxy.Rejected, admin.Rejected(one))
+		proxy.Rejected = append(proxy.Rejected, admin.Rejected{Resource: one.Resource, Error: one.Error, Services: one.Subjects})
 	}
 	return proxy
 }

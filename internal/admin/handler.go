@@ -27,6 +27,7 @@ func Handler(sources Sources, metrics prometheus.Gatherer, token string) http.Ha
 	mux.HandleFunc("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) {
 		writeState(w, sources.State(time.Now()))
 	})
+	mux.HandleFunc("GET "+pathResources+"{name...}", sources.serveResources)
 	sources.addPages(mux)
 	if token == "" {
 		return mux

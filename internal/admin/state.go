@@ -15,6 +15,10 @@ type Sources struct {
 	Table       func() Table
 	Proxies     func() []Proxy
 	Registrator func() Registrator
+
+	// Resources are those of a service that this server remembers, of all Envoys, without
+	// what is secret in them.
+	Resources func(service string) ([]Resource, error)
 }
 
 // Table is the Table of Lambda services and how far it can be relied on.
@@ -94,6 +98,9 @@ type Unpatched struct {
 type Rejected struct {
 	Resource string `json:"resource"`
 	Error    string `json:"error"`
+
+	// Services are those that the resource concerns, in lower case, where that is known.
+	Services []string `json:"services,omitempty"`
 }
 
 // Registrator is the registrator's last run.
