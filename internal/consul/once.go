@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -37,22 +36,12 @@ func ReadOnce(ctx context.Context, cfg WatcherConfig) (Status, error) {
 // WhyNot says why a service is none of the Table's: what its service-defaults entry
 // lacks.
 func (c *Client) WhyNot(ctx context.Context, service string) string {
-	ctx, cancel := context.WithTimeout(ctx, onceTimeout)
-	defer cancel()
-	name := lambda.ParseServiceName(service)
-	entry, _, err := c.API.ConfigEntries().Get(api.ServiceDefaults, name.Name, c.within(name).WithContext(ctx))
-	var status api.StatusError
-	switch {
-	case errors.As(err, &status) && status.Code == http.StatusNotFound:
-		return "there is no service-defaults entry of this name. A registrator writes one for a tagged function"
-	case errors.As(err, &status) && status.Code == http.StatusForbidden:
-		return "Consul's token may not read its service-defaults entry; its policy needs: " + ServiceRule
-	case err != nil:
-		return "its service-defaults entry could not be read: " + err.Error()
+	defaults, err := c.serviceDefaults(ctx, lambda.ParseServiceName(service))
+	if errors.Is(err, errNoEntry) {
+		return err.Error() + ". A registrator writes one for a tagged function"
 	}
-	defaults, ok := entry.(*api.ServiceConfigEntry)
-	if !ok {
-		return "its service-defaults entry is not one"
+	if err != nil {
+		return err.Error()
 	}
 	var like []string
 	for key := range defaults.Meta {
