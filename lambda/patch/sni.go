@@ -77,3 +77,11 @@ func isHex(s string) bool {
 	}
 	return s != ""
 }
+
+// SNI is the name under which Consul has the cluster of a service, without subset.
+func SNI(service lambda.ServiceName, datacenter, trustDomain string) string {
+	if service.Partition == lambda.DefaultName {
+		return strings.Join([]string{service.Name, service.Namespace, datacenter, "internal", trustDomain}, ".")
+	}
+	return strings.Join([]string{service.Name, service.Namespace, service.Partition, datacenter, "internal-v1", trustDomain}, ".")
+}

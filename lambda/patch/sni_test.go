@@ -98,3 +98,13 @@ func FuzzParseSNI(f *testing.F) {
 		}
 	})
 }
+
+// TestSNI: what SNI writes is read as what it was written of.
+func TestSNI(t *testing.T) {
+	for _, service := range []lambda.ServiceName{lambda.NewServiceName("hello", "", ""), lambda.NewServiceName("hello", "team", ""), lambda.NewServiceName("hello", "team", "part")} {
+		got, ok := parseSNI(SNI(service, "dc1", "11111111-2222-3333-4444-555555555555.consul"))
+		if want := (sni{service: service, datacenter: "dc1"}); !ok || got != want {
+			t.Errorf("%v: read as %+v", service, got)
+		}
+	}
+}
