@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/lambdamesh/lambdamesh/lambda"
 )
 
 // Only is what of the state concerns one service, whose name may be of any case; found
@@ -29,9 +27,11 @@ func (s State) Only(name string) (only State, found bool) {
 			}
 			return !concerns
 		})
-		p.Rejected = slices.DeleteFunc(slices.Clone(p.Rejected), func(one Rejected) bool { return !slices.Contains(clusters, one.Resource) })
+		p.Rejected = slices.DeleteFunc(slices.Clone(p.Rejected), func(one Rejected) bool {
+			return !slices.Contains(clusters, one.Resource) && !slices.Contains(one.Services, strings.ToLower(name))
+		})
 		p.Unpatched = slices.DeleteFunc(slices.Clone(p.Unpatched), func(one Unpatched) bool { return !strings.EqualFold(one.Service, name) })
-		if len(p.Patched) > 0 || len(p.Unpatched) > 0 {
+		if len(p.Patched)+len(p.Unpatched)+len(p.Rejected) > 0 {
 			p.Patched, p.Rejected, p.Unpatched = list(p.Patched), list(p.Rejected), list(p.Unpatched)
 			only.Proxies = append(only.Proxies, p)
 		}
@@ -52,76 +52,36 @@ func (s State) WriteJSON(w io.Writer) error {
 	return enc.Encode(s)
 }
 
-// WriteTable writes a line for each service.
+// WriteTable writes a line for each service: also how many Envoys invoke it, of how many
+// that have a cluster of it and do not merely call a gateway.
 func (s State) WriteTable(w io.Writer) error {
 	if len(s.Services) == 0 {
 		_, err := fmt.Fprintln(w, "No service's Meta speaks of Lambda.")
 		return err
 	}
-	proxies := map[string]int{}
+	invoke, know := map[string]int{}, map[string]int{}
 	for _, p := range s.Proxies {
 		for _, one := range p.Patched {
-			proxies[strings.ToLower(one.Service)]++
+			know[strings.ToLower(one.Service)]++
+			if one.Form != "" {
+				invoke[strings.ToLower(one.Service)]++
+			}
+		}
+		for _, one := range p.Unpatched {
+			know[strings.ToLower(one.Service)]++
 		}
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVICE\tSTATE\tINVOKED BY\tMODE\tENVOYS\tFUNCTION")
 	for _, one := range s.Services {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", printable(one.FullName()), one.State, one.Via(), one.Mode(), proxies[strings.ToLower(one.FullName())], printable(one.ARN))
+		name := strings.ToLower(one.FullName())
+		envoys := fmt.Sprint(invoke[name])
+		if invoke[name] != know[name] {
+			envoys = fmt.Sprintf("%d of %d", invoke[name], know[name])
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(one.FullName()), one.State, one.Via(), one.Mode(), envoys, printable(one.ARN))
 	}
 	return table.Flush()
-}
-
-// WriteChain writes what leads from a service's Meta to its Envoys.
-func (s State) WriteChain(w io.Writer) error {
-	out := &chain{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
-	for _, one := range s.Services {
-		out.line("Service", one.FullName())
-		out.line("State", meaning(one))
-		out.line("Function", one.ARN)
-		if one.Source == lambda.SourceExtension {
-			out.line("Read from", "EnvoyExtensions "+lambda.ExtensionName)
-		}
-		out.line("Invoked by", one.Via())
-		out.line("Mode", one.Mode())
-		for _, setting := range lambda.Settings() {
-			out.line("  "+setting.Key, one.Settings[setting.Key])
-		}
-		for _, mistake := range one.Errors {
-			out.line("Mistake", mistake)
-		}
-		for _, warning := range one.Warnings {
-			out.line("To be mended", warning)
-		}
-	}
-	for _, p := range s.Proxies {
-		for _, one := range p.Patched {
-			form := one.Form
-			if form == "" {
-				form = "no endpoints"
-			}
-			if one.Reason != "" {
-				form += ": " + one.Reason
-			}
-			out.line("Envoy "+p.ID, fmt.Sprintf("%s, Envoy %s, %s, %s", p.Kind, p.EnvoyVersion, one.Path, form))
-		}
-		for _, one := range p.Unpatched {
-			out.line("Envoy "+p.ID, fmt.Sprintf("%s, Envoy %s, not invoked: %s", p.Kind, p.EnvoyVersion, one.Reason))
-		}
-		for _, one := range p.Rejected {
-			out.line("  it refused", one.Error)
-		}
-	}
-	return out.w.Flush()
-}
-
-// chain writes lines of a word and what it stands for.
-type chain struct{ w *tabwriter.Writer }
-
-func (c *chain) line(word, text string) {
-	if text != "" {
-		fmt.Fprintf(c.w, "%s\t%s\n", printable(word), printable(text))
-	}
 }
 
 func meaning(s Service) string {
