@@ -104,6 +104,8 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve", env: map[string]string{"LAMBDAMESH_DRAIN_TIMEOUT": "soon"}, says: "LAMBDAMESH_DRAIN_TIMEOUT"},
 		{args: "serve", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "perhaps"}, says: "AWS_USE_FIPS_ENDPOINT"},
 		{args: "sync -o yaml", says: "table, json"},
+		{args: "inspect -o yaml", says: "-o yaml shows the resources of one service"},
+		{args: "inspect hello -o xml", says: "table, json, yaml"},
 		{args: "registrator --policy none", says: "sync, upsert-only"},
 		{args: "registrator --regions us-east-1 --partitions p1", says: "--partitions"},
 		{args: "registrator --sqs-queue-url events", says: `--sqs-queue-url: "events" is not the URL of a queue`},

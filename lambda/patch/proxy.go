@@ -35,7 +35,8 @@ func (v Version) atLeast(major, minor uint32) bool {
 // form is how an Envoy of this version invokes functions: FormCluster, FormListener, or
 // empty if it cannot. The filter as an upstream filter came between Envoy 1.30 and 1.31
 // (envoyproxy/envoy#32146), host_rewrite, without which Host is not the endpoint's, in
-// 1.30.
+// 1.30. Consul 1.22.5 sends an Envoy before 1.33 away itself ("Envoy 1.29.0 is too old"): those
+// are of meshes with an older Consul.
 func (o Options) form(v Version) string {
 	switch {
 	case o.Mode != ModeListener && v.atLeast(1, 31):
