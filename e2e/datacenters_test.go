@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -34,6 +35,7 @@ func TestTwoDatacenters(t *testing.T) {
 	two.carried()
 	arn := two.function("hello", "hello", nil)
 	two.byHand("hello", meta(arn))
+	two.byHand("lone", meta(arn)) // which no gateway fronts
 	two.must(two.Consul.RegisterLambda(two.ctx, "extended"))
 	two.must(two.Consul.SetEntry(two.ctx, two.extended("extended", "hello", "")))
 	one.allow("web", "extended")
@@ -46,6 +48,7 @@ func TestTwoDatacenters(t *testing.T) {
 	web, err := one.AddSidecar(one.ctx, "web", nil, testmesh.ProxyOptions{Upstreams: []api.Upstream{
 		{DestinationName: "hello", Datacenter: "dc2", MeshGateway: api.MeshGatewayConfig{Mode: api.MeshGatewayModeLocal}},
 		{DestinationName: "extended", Datacenter: "dc2", MeshGateway: api.MeshGatewayConfig{Mode: api.MeshGatewayModeLocal}},
+		{DestinationName: "lone", Datacenter: "dc2", MeshGateway: api.MeshGatewayConfig{Mode: api.MeshGatewayModeLocal}},
 	}})
 	one.must(err)
 	one.healthy(web.Envoy)
@@ -55,6 +58,17 @@ func TestTwoDatacenters(t *testing.T) {
 	}
 	if got := two.state().proxy("gateway").form("hello"); got != "cluster gateway" {
 		t.Errorf("the terminating gateway of dc2 has hello as %q", got)
+	}
+	const elsewhere = "it is of datacenter dc2, and only a terminating gateway there can invoke it; no terminating gateway's entry lists it"
+	one.must(testmesh.Poll(one.ctx, func(context.Context) error {
+		if got := one.state().proxy(web.ProxyID); got.unpatched("lone") != elsewhere || got.unpatched("hello") != "" {
+			return fmt.Errorf("the state says %+v", got)
+		}
+		return nil
+	}))
+	said, err := one.Lambdamesh.Run(one.ctx, "inspect", "lone", "--admin-addr", one.Lambdamesh.AdminAddr())
+	if err != nil || !strings.Contains(said, "not invoked: "+elsewhere) {
+		t.Errorf("%v:\n%s", err, said)
 	}
 	// Consul's own extension leaves sidecars alone while a gateway fronts the function in its
 	// own datacenter.
