@@ -135,3 +135,42 @@ func TestConsulThatIsOdd(t *testing.T) {
 		}
 	}
 }
+
+// TestClockOfARefusal: AWS refuses signatures of another time, and its refusal says what
+// the time is. The fake stands for a clock that no test may set.
+func TestClockOfARefusal(t *testing.T) {
+	fakeSTS := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature not yet current</Message></Error></ErrorResponse>`))
+	}))
+	defer fakeSTS.Close()
+	t.Setenv("AWS_ENDPOINT_URL", fakeSTS.URL)
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+	r := &Report{}
+	AWS{}.Check(t.Context(), r)
+	text := squeeze(said(t, r))
+	for _, want := range []string{"fail aws identity SignatureDoesNotMatch", "fail clock this machine's differs from AWS's by 1h0m"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "s3cret") {
+		t.Error("a key is shown")
+	}
+}
+
+// TestAllAtOnce: one check waits for another here, and the findings stand in order.
+func TestAllAtOnce(t *testing.T) {
+	second := make(chan struct{})
+	r, err := All(
+		func(r *Report) error { <-second; r.add("first", OK, "", ""); return nil },
+		func(r *Report) error { r.add("second", OK, "", ""); close(second); return nil },
+	)
+	if err != nil || len(r.Findings) != 2 || r.Findings[0].Check != "first" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
