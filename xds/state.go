@@ -3,6 +3,7 @@ package xds
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // ProxyState is one connected Envoy, for people.
@@ -14,6 +15,17 @@ type ProxyState struct {
 	Rejected []RejectedState // sorted by resource
 
 	Unpatched []UnpatchedState // sorted by service
+
+	LastRefusal *Refusal // nil: it has refused nothing on this stream
+}
+
+// Refusal is a response that an Envoy refused, one with nothing of ours in it included.
+// What came of it is in Rejected as long as it stands.
+type Refusal struct {
+	At    time.Time
+	Type  string // short: "cluster", "listener"
+	Ours  bool   // something of ours was in it
+	Error string // Envoy's own words, cut before anything that could be a key
 }
 
 // PatchedState is one cluster that an Envoy has in a form of ours.

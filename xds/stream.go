@@ -37,6 +37,7 @@ type stream struct {
 	flushed  *sync.Cond  // nobody does any more
 	traced   traced      // the Patcher in force
 	waits    waits       // as the loop was last told
+	refusal  *Refusal    // the last; nil: none
 
 	// What Consul's answers so far are worth, guarded by mu; see lose.
 	served   bool      // it has answered on this stream of Envoy's
@@ -305,7 +306,9 @@ func (s *stream) over(err error) {
 func (s *stream) state() ProxyState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.session.state()
+	state := s.session.state()
+	state.LastRefusal = s.refusal
+	return state
 }
 
 // patched is how many resources of a type Envoy has in a form of ours.

@@ -3,6 +3,7 @@ package xds
 import (
 	"errors"
 	"io"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -102,13 +103,13 @@ func (s *stream) awaitFlushed() {
 	}
 }
 
-// noteRefusal logs and counts what Envoy refuses, in its words.
+// noteRefusal keeps, logs and counts what Envoy refuses, in its words.
 func (s *stream) noteRefusal(req *request) {
 	if req.refusal == nil || req.nonce == "" {
 		return
 	}
 	ours := s.session.isOurs(req.nonce)
 	s.server.metrics.refused(req.typeURL, ours)
-	s.log.Warn("envoy refuses a response",
-		"type", shortType(req.typeURL), "ours", ours, "error", safeText(req.refusal.GetMessage()))
+	s.refusal = &Refusal{At: time.Now(), Type: shortType(req.typeURL), Ours: ours, Error: safeText(req.refusal.GetMessage())}
+	s.log.Warn("envoy refuses a response", "type", s.refusal.Type, "ours", ours, "error", s.refusal.Error)
 }

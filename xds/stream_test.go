@@ -476,6 +476,10 @@ func TestRefusedPatchIsContained(t *testing.T) {
 	if len(state.Rejected) != 1 || !strings.Contains(state.Rejected[0].Error, "not to my taste") || !slices.Equal(state.Rejected[0].Subjects, []string{"fn-a"}) {
 		t.Errorf("the state says %+v", state.Rejected)
 	}
+	last := state.LastRefusal
+	if last == nil || last.Type != "cluster" || !last.Ours || !strings.Contains(last.Error, "not to my taste") || time.Since(last.At) > time.Minute {
+		t.Errorf("the last refusal is %+v", last)
+	}
 }
 
 // panickyPatcher fails on one cluster.
