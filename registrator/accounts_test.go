@@ -35,6 +35,7 @@ func testAccountThatFails(t *testing.T, m *mesh) {
 	if status := r.Status(); status.Error == "" || len(status.Changes) != 3 {
 		t.Errorf("status %+v", status)
 	}
+	m.keeps(r) // theirs is asked for, by a function of ours: a conflict
 
 	m.aws.Heal()
 	m.expect(m.sync(r).Plan, "update theirs") // it is gone, as AWS now says

@@ -48,7 +48,7 @@ func (s *source) confirm(ctx context.Context, plan Plan, here place) (kept Plan,
 			doubts[i] = failures[i].Error()
 		}
 	}
-	return plan.without(func(i int) (string, bool) { return doubts[i], failures[i] != nil }), errors.Join(failures...)
+	return plan.without(KeptByAWS, func(i int) (string, bool) { return doubts[i], failures[i] != nil }), errors.Join(failures...)
 }
 
 // doubt says why a service must not be taken from its function after all; empty

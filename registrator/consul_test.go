@@ -51,6 +51,7 @@ func TestConsul(t *testing.T) {
 		"EnterpriseFlagWithoutEnterprise": testEnterpriseFlagWithoutEnterprise,
 		"ConsulRestarts":                  testConsulRestarts,
 		"Look":                            testLook,
+		"RunsAreTold":                     testRunsAreTold,
 		"URLs":                            testURLs,
 		"LookAfterTheFact":                testLookAfterTheFact,
 		"LookThatFails":                   testLookThatFails,

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -51,6 +52,7 @@ type lock struct {
 	ttl    time.Duration
 	areas  func(context.Context) ([]string, error)
 	logger *slog.Logger
+	waits  atomic.Bool // another replica holds it, and this one waits
 
 	// mu is held while the lock is taken, which may be for ever, and given back: full
 	// syncs and events ask for it. It guards what follows.
@@ -150,10 +152,12 @@ func (l *lock) wait(ctx context.Context) error {
 	}()
 	waiting := time.NewTimer(lockWait)
 	defer waiting.Stop()
+	defer l.waits.Store(false)
 	ended, grace := ctx.Done(), (<-chan time.Time)(nil)
 	for {
 		select {
 		case <-waiting.C:
+			l.waits.Store(true)
 			l.logger.Info("another replica holds the lock; this one waits", "key", l.options.Key)
 		case <-ended:
 			ended, grace = nil, time.After(lockGrace)

@@ -33,9 +33,11 @@ func (r *Registrator) Look(ctx context.Context, functions ...lambda.ARN) (Result
 	r.run.Lock()
 	defer r.run.Unlock()
 	ctx, span := r.work(ctx, "look")
+	began := time.Now()
 	for made := 1; ; made++ {
 		result, err := r.lookLocked(ctx, functions)
 		if made == looks || !errors.Is(err, errChanged) {
+			r.recordLook(began, result, err)
 			return result, finished(span, result, err)
 		}
 	}

@@ -56,7 +56,11 @@ func (p Plan) WriteTable(w io.Writer) error {
 	} else {
 		fmt.Fprintln(table, "CHANGE\tSERVICE\tREASON")
 		for _, change := range p.Changes {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", change.Kind, change.name(), change.Reason)
+			reason := change.Reason
+			if change.Undone != "" {
+				reason = "not done: " + change.Undone
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\n", change.Kind, change.name(), reason)
 		}
 	}
 	if len(p.Skipped) > 0 {

@@ -34,6 +34,10 @@ type Change struct {
 	Namespace string `json:"namespace,omitempty"`
 	Partition string `json:"partition,omitempty"`
 
+	// Undone says why it was not made; empty if it was, for a conflict, and in a plan
+	// that nobody carried out.
+	Undone string `json:"undone,omitempty"`
+
 	entry    *entryWrite
 	instance *instanceWrite
 	lists    []listEdit
@@ -80,6 +84,7 @@ type Plan struct {
 	Skipped []Skip   `json:"skipped"` // sorted by function
 
 	owned map[Area]int // services of ours in scope, for the guard
+	kept  []Kept       // sorted by service
 }
 
 const protocolHTTP = "http"
@@ -135,12 +140,14 @@ func joined(plans []Plan, skipped []Skip) Plan {
 	for _, plan := range plans {
 		all.Changes = append(all.Changes, plan.Changes...)
 		all.Skipped = append(all.Skipped, plan.Skipped...)
+		all.kept = append(all.kept, plan.kept...)
 		for area, n := range plan.owned {
 			all.owned[area] += n
 		}
 	}
 	slices.SortFunc(all.Changes, Change.compare)
 	slices.SortFunc(all.Skipped, Skip.compare)
+	slices.SortFunc(all.kept, Kept.compare)
 	return all
 }
 

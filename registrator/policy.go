@@ -12,7 +12,7 @@ func (policy Policy) apply(plan Plan) Plan {
 	if policy != PolicyUpsertOnly {
 		return plan
 	}
-	return plan.without(func(i int) (why string, expected bool) {
+	return plan.without(KeptByPolicy, func(i int) (why string, expected bool) {
 		if c := plan.Changes[i]; c.Kind == KindDelete {
 			return fmt.Sprintf("service %s is kept: the policy is %s", c.name(), PolicyUpsertOnly), true
 		}
@@ -22,18 +22,20 @@ func (policy Policy) apply(plan Plan) Plan {
 
 // without takes out the changes for whose index there is a reason; expected is as in
 // Skip.
-func (p Plan) without(reason func(i int) (why string, expected bool)) Plan {
-	kept := Plan{Changes: []Change{}, Skipped: slices.Clone(p.Skipped), owned: p.owned}
+func (p Plan) without(by Keeper, reason func(i int) (why string, expected bool)) Plan {
+	left := Plan{Changes: []Change{}, Skipped: slices.Clone(p.Skipped), owned: p.owned, kept: slices.Clone(p.kept)}
 	for i, change := range p.Changes {
 		why, expected := reason(i)
 		if why == "" {
-			kept.Changes = append(kept.Changes, change)
+			left.Changes = append(left.Changes, change)
 			continue
 		}
-		kept.Skipped = append(kept.Skipped, Skip{Function: change.confirm.String(), Reason: why, expected: expected})
+		left.Skipped = append(left.Skipped, Skip{Function: change.confirm.String(), Reason: why, expected: expected})
+		left.kept = append(left.kept, change.keeping(by, why))
 	}
-	slices.SortFunc(kept.Skipped, Skip.compare)
-	return kept
+	slices.SortFunc(left.Skipped, Skip.compare)
+	slices.SortFunc(left.kept, Kept.compare)
+	return left
 }
 
 // freeDeletes is how many services may always be deleted at once: a small

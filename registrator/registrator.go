@@ -40,7 +40,7 @@ type Registrator struct {
 	troubles   map[string]bool       // conflicts and skips that stand, each said when it came
 
 	mu     sync.Mutex // guards status
-	status Status
+	status Status     // without Standby
 }
 
 // Result is what a run did.
@@ -81,8 +81,8 @@ func New(config Config) (*Registrator, error) {
 func (r *Registrator) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	status := r.status
-	status.Changes = slices.Clone(status.Changes)
+	status := r.status // what it refers to is replaced at each run, never changed
+	status.Standby = r.lock.waits.Load()
 	return status
 }
 
@@ -107,6 +107,7 @@ func (r *Registrator) Sync(ctx context.Context) (Result, error) {
 	defer r.sync.Unlock()
 	ctx, span := r.work(ctx, "sync")
 	at := time.Now()
+	r.begun(at)
 	listing, unread := r.list(ctx, at)
 	r.run.Lock()
 	defer r.run.Unlock()
@@ -114,7 +115,7 @@ func (r *Registrator) Sync(ctx context.Context) (Result, error) {
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
-	r.record(result, err)
+	r.record(at, result, err)
 	return result, finished(span, result, err)
 }
 
@@ -136,11 +137,21 @@ func (r *Registrator) bringLocked(ctx context.Context, at time.Time, listing Lis
 	plan, read, err := r.planLocked(ctx, at, listing, unread)
 	result := Result{Plan: plan, Functions: read.functions}
 	var massive *MassDeletionError
-	if !read.whole || errors.As(err, &massive) {
+	if errors.As(err, &massive) {
+		result.Plan = plan.undone(KeptByGuard, func(int) string { return stoppedText })
 		return result, err
 	}
-	applied, applyErr := r.apply(ctx, plan, read.lists)
+	if !read.whole {
+		return result, err
+	}
+	applied, failures, applyErr := r.apply(ctx, plan, read.lists)
 	result.Applied = applied
+	result.Plan = plan.undone(KeptByConsul, func(i int) string {
+		if failures[i] == nil {
+			return ""
+		}
+		return failures[i].Error()
+	})
 	if listing.Only == nil && err == nil {
 		r.settleLocked(plan)
 	}
@@ -252,9 +263,8 @@ func (r *Registrator) locateLocked(ctx context.Context) error {
 
 // apply carries out the plan. It goes on after a change that failed, and ends
 // between two writes when ctx is done.
-func (r *Registrator) apply(ctx context.Context, plan Plan, lists map[entryKey]listEntry) (int, error) {
-	failures := r.catalog.apply(ctx, plan.Changes, lists)
-	applied := 0
+func (r *Registrator) apply(ctx context.Context, plan Plan, lists map[entryKey]listEntry) (applied int, failures []error, err error) {
+	failures = r.catalog.apply(ctx, plan.Changes, lists)
 	for i, change := range plan.Changes {
 		switch {
 		case change.Kind == KindConflict:
@@ -266,7 +276,7 @@ func (r *Registrator) apply(ctx context.Context, plan Plan, lists map[entryKey]l
 			r.config.Logger.InfoContext(ctx, "changed a service in Consul", append([]any{"change", change.Kind, "service", change.name(), "reason", change.Reason}, logged(change.arn())...)...)
 		}
 	}
-	return applied, joinFirst(failures)
+	return applied, failures, joinFirst(failures)
 }
 
 // saidFailures is how many failures of a run are told one by one.
@@ -279,24 +289,4 @@ func joinFirst(errs []error) error {
 		errs = append(errs[:saidFailures:saidFailures], fmt.Errorf("and %d failures more", more))
 	}
 	return errors.Join(errs...)
-}
-
-// record keeps the outcome of a run for Status.
-func (r *Registrator) record(result Result, err error) {
-	now := time.Now()
-	if err == nil {
-		r.metrics.succeeded(now)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.status.LastRun = now
-	r.status.Error = ""
-	if err != nil {
-		r.status.Error = err.Error()
-	} else {
-		r.status.LastSuccess = now
-	}
-	if result.Plan.Changes != nil {
-		r.status.Changes = result.Plan.Changes
-	}
 }

@@ -81,8 +81,8 @@ func testLockElectsOne(t *testing.T, m *mesh) {
 		}
 		return nil
 	})
-	if !two.Status().LastRun.IsZero() {
-		t.Error("both run")
+	if status := two.Status(); !status.LastRun.IsZero() || !status.Standby || one.Status().Standby {
+		t.Errorf("the second: %+v", status)
 	}
 	stop()
 	eventually(t, func() error {
@@ -91,6 +91,9 @@ func testLockElectsOne(t *testing.T, m *mesh) {
 		}
 		return nil
 	})
+	if two.Status().Standby {
+		t.Error("the second still says that it waits")
+	}
 	if n := len(m.locks()); n != 1 {
 		t.Errorf("%d locks", n)
 	}

@@ -40,7 +40,7 @@ func (r *Registrator) Run(ctx context.Context) error {
 func (r *Registrator) syncElected(ctx context.Context) error {
 	elected, cancel, err := r.lock.hold(ctx)
 	if err != nil {
-		r.record(Result{}, err)
+		r.record(time.Now(), Result{}, err)
 		return err
 	}
 	defer cancel()

@@ -477,6 +477,7 @@ func testDeletionIsConfirmed(t *testing.T, m *mesh) {
 	if len(result.Plan.Skipped) != 1 || result.Plan.Skipped[0].Function != m.aws.ARN("f").String() {
 		t.Errorf("skipped %v", result.Plan.Skipped)
 	}
+	m.keeps(r, "f aws")
 	m.aws.Delete("f") // gone indeed, but AWS does not say so
 	m.aws.Fail(Fault{Operation: "ListTags", Status: 500, Code: "ServiceException"})
 	if _, err := r.Sync(t.Context()); err == nil || !strings.Contains(err.Error(), "confirming the removal of service f") {
@@ -486,12 +487,16 @@ func testDeletionIsConfirmed(t *testing.T, m *mesh) {
 		t.Errorf("something was written:\n%s", diff)
 	}
 	m.aws.Heal()
+	m.keeps(r, "f aws")
 	m.expect(m.sync(r).Plan, "delete f")
+	m.keeps(r)
 	m.gone("f")
 	m.whole("g", m.aws.ARN("g"))
 
 	m.aws.Delete("g")
-	m.expect(m.sync(m.registrator(func(c *Config) { c.Policy = PolicyUpsertOnly })).Plan)
+	never := m.registrator(func(c *Config) { c.Policy = PolicyUpsertOnly })
+	m.expect(m.sync(never).Plan)
+	m.keeps(never, "g policy")
 	m.whole("g", m.aws.ARN("g"))
 }
 
@@ -515,6 +520,16 @@ func testMassDeletionStops(t *testing.T, m *mesh) {
 	}
 	if diff := cmp.Diff(before, m.indexes()); diff != "" {
 		t.Errorf("something was written:\n%s", diff)
+	}
+	var kept []string
+	for _, name := range all[:11] {
+		kept = append(kept, name+" guard")
+	}
+	m.keeps(r, kept...)
+	for _, change := range r.Status().Changes {
+		if change.Undone == "" {
+			t.Errorf("%s %s is told as done", change.Kind, change.Service)
+		}
 	}
 	if slices.ContainsFunc(m.aws.Requests(), func(r string) bool { return strings.HasPrefix(r, "ListTags") }) {
 		t.Error("AWS was asked about functions that are not to be deleted")

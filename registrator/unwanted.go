@@ -19,7 +19,7 @@ func (p *planner) unwanted(entry *Entry, ours *Instance) {
 		p.skip(entry.Name, "its service-defaults entry is marked as ours, but has no ARN that can be read: left alone")
 		return
 	}
-	if !p.mayRemove(arn) {
+	if !p.mayRemove(entry.Name, arn) {
 		return
 	}
 	change := Change{
@@ -58,7 +58,7 @@ func (p *planner) orphan(ours Instance) {
 		p.skip(ours.Service, "the service is marked as ours, but neither it nor its service-defaults entry has an ARN that can be read: left alone")
 		return
 	}
-	if !p.mayRemove(arn) {
+	if !p.mayRemove(ours.Service, arn) {
 		return
 	}
 	p.add(Change{
@@ -70,9 +70,13 @@ func (p *planner) orphan(ours Instance) {
 
 // mayRemove reports whether the function's absence from what is wanted means
 // that it is not wanted: it was listed whole, and nothing about it is doubtful.
-func (p *planner) mayRemove(arn lambda.ARN) bool {
+func (p *planner) mayRemove(service string, arn lambda.ARN) bool {
 	_, held := p.Desired.Held[arn.Unqualified()]
-	return p.read(arn) && !held
+	if held || !p.read(arn) {
+		p.keep(service, arn)
+		return false
+	}
+	return true
 }
 
 func (p *planner) skip(function, reason string) {
