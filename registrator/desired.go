@@ -25,8 +25,12 @@ type Skip struct {
 	Function string `json:"function"` // an ARN, or the service's name where no ARN can be read
 	Reason   string `json:"reason"`
 
-	expected bool // nothing that a person must see to, or said otherwise
+	expected bool
 }
+
+// Expected reports whether it is as it is meant to be, or said otherwise: no person has
+// to see to it.
+func (s Skip) Expected() bool { return s.expected }
 
 // Desired is what the tags ask for.
 type Desired struct {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lambdamesh/lambdamesh/internal/admin"
+	"github.com/lambdamesh/lambdamesh/registrator"
 	"github.com/lambdamesh/lambdamesh/xds"
 )
 
@@ -12,7 +13,7 @@ import (
 func (s *server) sources() admin.Sources {
 	sources := admin.Sources{Unready: s.unready, Table: s.table, Proxies: s.proxies, Resources: s.resources}
 	if s.registrator != nil {
-		sources.Registrator = s.registratorState
+		sources.Registrator, sources.Runs = s.registratorState, s.registratorRuns
 	}
 	return sources
 }
@@ -60,6 +61,10 @@ func adminProxy(p xds.ProxyState) admin.Proxy {
 	for _, one := range p.Rejected {
 		proxy.Rejected = append(proxy.Rejected, admin.Rejected{Resource: one.Resource, Error: one.Error, Services: one.Subjects})
 	}
+	if p.LastRefusal != nil {
+		last := admin.Refusal(*p.LastRefusal)
+		proxy.LastRefusal = &last
+	}
 	return proxy
 }
 
@@ -69,11 +74,40 @@ func (s *server) registratorState() admin.Registrator {
 		LastRun: orNil(status.LastRun), LastSuccess: orNil(status.LastSuccess), Error: status.Error,
 	}
 	for _, c := range status.Changes {
-		state.Changes = append(state.Changes, admin.Change{
-			Kind: string(c.Kind), Service: c.Service, Reason: c.Reason, Namespace: c.Namespace, Partition: c.Partition,
-		})
+		state.Changes = append(state.Changes, adminChange(c))
 	}
 	return state
+}
+
+func adminChange(c registrator.Change) admin.Change {
+	return admin.Change{
+		Kind: string(c.Kind), Service: c.Service, Reason: c.Reason, Namespace: c.Namespace, Partition: c.Partition, Undone: c.Undone,
+	}
+}
+
+func (s *server) registratorRuns() admin.Runs {
+	status := s.registrator.Status()
+	runs := admin.Runs{Running: orNil(status.Running), Standby: status.Standby}
+	for _, one := range status.Runs {
+		run := admin.Run{
+			Kind: string(one.Kind), Ended: one.Ended, TookSeconds: one.Took.Seconds(),
+			Functions: one.Functions, Made: one.Made, Error: one.Error,
+		}
+		for _, c := range one.Changes {
+			run.Changes = append(run.Changes, adminChange(c))
+		}
+		runs.Recent = append(runs.Recent, run)
+	}
+	for _, one := range status.Skipped {
+		runs.Skipped = append(runs.Skipped, admin.Skipped{Function: one.Function, Reason: one.Reason, Expected: one.Expected()})
+	}
+	for _, one := range status.Kept {
+		runs.Kept = append(runs.Kept, admin.Kept{
+			Service: one.Service, Function: one.Function.String(), By: string(one.By), Reason: one.Reason,
+			Namespace: one.Namespace, Partition: one.Partition,
+		})
+	}
+	return runs
 }
 
 func orNil(t time.Time) *time.Time {

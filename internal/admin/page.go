@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,18 +17,23 @@ import (
 //go:embed templates/*.html
 var templates embed.FS
 
-//go:embed page.css page.js
+//go:embed page.css page.js icon.svg
 var static embed.FS
 
 // policy is the Content-Security-Policy of the pages: nothing inline, nothing from
 // elsewhere, so that a name out of Consul or AWS can never become a script.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 var pages = map[string]*template.Template{}
 
 func init() { // a mistake in a template shows in every test
 	functions := template.FuncMap{
-		"ago":          func(t *time.Time) string { return ago(time.Since(*t)) },
+		"ago":          func(t time.Time) string { return ago(time.Since(t)) },
+		"counted":      counted,
+		"thousands":    thousands,
+		"segments":     segments,
+		"keptBy":       keptBy,
+		"filter":       func(rows any, by, one, many string) filter { return filter{rows, by, one, many} },
 		"seconds":      func(s *float64) string { return short(time.Duration(*s * float64(time.Second))) },
 		"functionPage": functionPage,
 	}
@@ -86,27 +92,27 @@ func (s Sources) showOverview(*http.Request) (view, bool) {
 }
 
 func (s Sources) showFunctions(r *http.Request) (view, bool) {
-	shown := fitting(s.functions(time.Now()), r.FormValue("q"), func(f Function) []string {
+	shown := fitting(s.functions(time.Now()), r, func(f Function) []string {
 		return []string{f.FullName(), f.ARN, string(f.State)}
 	})
-	return view{page: "functions", title: "Functions", data: shown, twin: list(shown.Rows)}, true
+	return view{page: "functions", title: "Functions", data: shown, twin: shown.All}, true
 }
 
 func (s Sources) showFunction(r *http.Request) (view, bool) {
 	name := r.PathValue("name")
 	for _, f := range s.functions(time.Now()) {
 		if strings.EqualFold(f.FullName(), name) {
-			return view{page: "function", title: f.FullName(), data: f}, true
+			return view{page: "function", title: f.FullName(), data: f.on(r), twin: f}, true
 		}
 	}
 	return missing("No service of this name has Meta that speaks of Lambda: " + name), false
 }
 
 func (s Sources) showProxies(r *http.Request) (view, bool) {
-	shown := fitting(s.State(time.Now()).Proxies, r.FormValue("q"), func(p Proxy) []string {
+	shown := fitting(s.State(time.Now()).Proxies, r, func(p Proxy) []string {
 		return []string{p.ID, p.Kind, p.EnvoyVersion}
 	})
-	return view{page: "proxies", title: "Envoys", data: shown, twin: list(shown.Rows)}, true
+	return view{page: "proxies", title: "Envoys", data: shown, twin: shown.All}, true
 }
 
 func (s Sources) showProxy(r *http.Request) (view, bool) {
@@ -114,14 +120,13 @@ func (s Sources) showProxy(r *http.Request) (view, bool) {
 	proxies := s.State(time.Now()).Proxies
 	// A hot restart has two of one ID: the newer is the one with more to show.
 	if i := slices.IndexFunc(proxies, func(p Proxy) bool { return p.ID == id }); i >= 0 {
-		return view{page: "proxy", title: id, data: proxies[i]}, true
+		return view{page: "proxy", title: id, data: proxies[i].on(r), twin: proxies[i]}, true
 	}
 	return missing("No Envoy of this ID is connected: " + id), false
 }
 
 func (s Sources) showRegistrator(*http.Request) (view, bool) {
-	state := s.State(time.Now())
-	return view{page: "registrator", title: "Registrator", data: state, twin: state.Registrator}, true
+	return view{page: "registrator", title: "Registrator", data: s.registratorPage()}, true
 }
 
 func missing(text string) view {
@@ -139,6 +144,9 @@ func writePage(w http.ResponseWriter, r *http.Request, show func(*http.Request) 
 	twin := pathAPI + r.URL.EscapedPath()
 	if r.URL.Path == "/" {
 		twin = pathAPI + "/overview"
+	}
+	if q := r.FormValue("q"); q != "" {
+		twin += "?" + url.Values{"q": {q}}.Encode()
 	}
 	var body bytes.Buffer
 	err := pages[v.page].ExecuteTemplate(&body, "layout", map[string]any{"Title": v.title, "Nav": nav, "Twin": twin, "Data": v.data})

@@ -20,7 +20,10 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/admin"
 )
 
-var screenshots = flag.String("screenshots", "", "keep pictures of the pages in this `folder`")
+var (
+	screenshots = flag.String("screenshots", "", "keep the documentation's pictures of the pages in this `folder`")
+	gallery     = flag.String("gallery", "", "keep a picture of each page as it may look in this `folder`, to be looked at")
+)
 
 // browser is a real one, which ends with the test.
 func browser(t *testing.T) context.Context {
@@ -72,16 +75,26 @@ func follow(t *testing.T, ctx context.Context, link string) {
 	}
 }
 
-// picture keeps a picture of what is shown, if pictures are wanted.
-func picture(t *testing.T, ctx context.Context, name string) {
+// picture keeps a picture of what is shown in a folder, unless that is empty.
+func picture(t *testing.T, ctx context.Context, folder, name string) {
 	t.Helper()
-	if *screenshots == "" {
+	if folder == "" {
 		return
 	}
-	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), ask(t, ctx, chromedp.FullScreenshot(100)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), ask(t, ctx, chromedp.FullScreenshot(100)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// scheme has the browser prefer light or dark colours.
+func scheme(name string) chromedp.Action[chromedp.Void] {
+	return command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+	})
+}
+
+// The screens that the pages are made for.
+const wide, narrow = 1280, 390
 
 // TestBrowser: a person finds the way through the pages, sees a change without doing
 // anything, sees what is wrong, and sees it on a telephone too.
@@ -102,9 +115,9 @@ func TestBrowser(t *testing.T) {
 	defer server.Close()
 	ctx := browser(t)
 
-	do(t, ctx, chromedp.EmulateViewport(1200, 900), chromedp.Navigate(server.URL))
+	do(t, ctx, chromedp.EmulateViewport(wide, 800), chromedp.Navigate(server.URL))
 	until(t, ctx, `document.getElementById("live").textContent === "live"`)
-	picture(t, ctx, "overview")
+	picture(t, ctx, *screenshots, "overview")
 
 	// Each page is a click away, and its name is in the title.
 	for _, step := range []struct{ link, title, name string }{
@@ -118,7 +131,7 @@ func TestBrowser(t *testing.T) {
 		if title := ask(t, ctx, chromedp.Title()); title != step.title+" · lambdamesh" {
 			t.Errorf("%s leads to %q", step.link, title)
 		}
-		picture(t, ctx, step.name)
+		picture(t, ctx, *screenshots, step.name)
 	}
 
 	// A change appears by itself.
@@ -130,21 +143,16 @@ func TestBrowser(t *testing.T) {
 	do(t, ctx, chromedp.Navigate(server.URL))
 	unready.Store("Consul's xDS: 127.0.0.1:8502: connection refused")
 	until(t, ctx, `document.querySelector("h1").textContent === "Not ready"`)
-	picture(t, ctx, "not-ready")
+	picture(t, ctx, *screenshots, "not-ready")
 
-	// Dark, and narrow: nothing sticks out.
-	do(t, ctx, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
-	}))
-	picture(t, ctx, "dark")
-	do(t, ctx, chromedp.EmulateViewport(360, 740))
-	for _, path := range []string{"/", "/functions", "/functions/checkout", "/functions/mail", "/proxies", "/proxies/gateway-1", "/registrator"} {
-		do(t, ctx, chromedp.Navigate(server.URL+path))
-		if wide := ask(t, ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth")); wide > 360 {
-			t.Errorf("%s is %d pixels wide on a screen of 360", path, wide)
-		}
-		picture(t, ctx, "narrow"+strings.ReplaceAll(path, "/", "-"))
-	}
+	// lambdamesh goes away: what is shown is said to be old.
+	do(t, ctx, scheme("dark"))
+	picture(t, ctx, *screenshots, "dark")
+	do(t, ctx, chromedp.EmulateViewport(narrow, 844), chromedp.Navigate(server.URL+"/functions/checkout"))
+	picture(t, ctx, *screenshots, "narrow-functions-checkout")
+	server.CloseClientConnections()
+	server.Close()
+	until(t, ctx, `document.getElementById("live").textContent.startsWith("no answer since") && document.body.classList.contains("old")`)
 }
 
 // TestBrowserRunsNoName: a name that is a script does not run.

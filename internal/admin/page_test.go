@@ -21,6 +21,7 @@ const evil = `<script>document.title="taken over"</script>`
 // shown is what the tests of the pages show: a bit of everything.
 func shown(services ...lambda.Service) admin.Sources {
 	run := time.Now().Add(-90 * time.Second)
+	const refusal = "Didn't find a registered implementation for 'envoy.filters.http.aws_lambda'"
 	checkout := "checkout.default.dc1.internal.11111111-2222-3333-4444-555555555555.consul"
 	return admin.Sources{
 		Unready: func() string { return "" },
@@ -40,7 +41,8 @@ func shown(services ...lambda.Service) admin.Sources {
 						{Service: "checkout", Form: "cluster", Path: "gateway", Cluster: checkout},
 						{Service: "mail", Path: "gateway", Cluster: strings.Replace(checkout, "checkout", "mail", 1), Reason: "its state is error"},
 					},
-					Rejected: []admin.Rejected{{Resource: checkout, Error: "Didn't find a registered implementation for 'envoy.filters.http.aws_lambda'"}},
+					Rejected:    []admin.Rejected{{Resource: checkout, Error: refusal}},
+					LastRefusal: &admin.Refusal{At: run, Type: "cluster", Ours: true, Error: refusal},
 				},
 				{ID: "web-sidecar-proxy", Kind: "connect-proxy", EnvoyVersion: "1.38.3", Connected: true, Patched: []admin.Patched{
 					{Service: "thumbnails", Form: "cluster", Path: "direct", Cluster: strings.Replace(checkout, "checkout", "thumbnails", 1)},
@@ -52,12 +54,38 @@ func shown(services ...lambda.Service) admin.Sources {
 		},
 		Registrator: func() admin.Registrator {
 			return admin.Registrator{LastRun: &run, LastSuccess: &run, Changes: []admin.Change{
-				{Kind: "create", Service: "checkout", Reason: "arn:aws:lambda:us-east-1:123456789012:function:checkout is tagged"},
+				{Kind: "create", Service: "checkout", Reason: arnOf("checkout") + " is tagged"},
 				{Kind: "conflict", Service: "mail", Reason: "its service-defaults entry was made by somebody else"},
 			}}
 		},
+		Runs: func() admin.Runs { return runs(run) },
 	}
 }
+
+// runs are the registrator's last ones: a bit of everything, too.
+func runs(last time.Time) admin.Runs {
+	theirs := strings.ReplaceAll(arnOf("billing"), "123456789012", "210987654321")
+	const unread = "us-east-1 of account 210987654321 was not read in this run: it is another registrator's, or could not be read"
+	return admin.Runs{
+		Recent: []admin.Run{
+			{Kind: "sync", Ended: last, TookSeconds: 1.234, Functions: 4, Made: 1, Changes: []admin.Change{{Kind: "create", Service: "checkout", Reason: arnOf("checkout") + " is tagged"}}},
+			{Kind: "look", Ended: last.Add(-3 * time.Minute), TookSeconds: 0.08, Functions: 1, Made: 4, Changes: []admin.Change{{Kind: "update", Service: "thumbnails", Reason: "Meta differs: timeout"}}},
+			{Kind: "sync", Ended: last.Add(-5 * time.Minute), TookSeconds: 0.4, Functions: 4, Error: "writing the service-defaults entry of checkout: no leader", Changes: []admin.Change{{Kind: "create", Service: "checkout", Undone: "no leader"}}},
+		},
+		Skipped: []admin.Skipped{
+			{Function: arnOf("invoices"), Reason: `enabled = "maybe": neither true nor false`},
+			{Function: arnOf("old-thumbnails"), Reason: "service old-thumbnails is kept: the policy is upsert-only", Expected: true},
+		},
+		Kept: []admin.Kept{
+			{Service: "old-thumbnails", Function: arnOf("old-thumbnails"), By: "policy", Reason: "service old-thumbnails is kept: the policy is upsert-only"},
+			{Service: "reports", Function: arnOf("reports"), By: "aws", Reason: "service reports stays: the listing did not show it, but the function is there and tagged for it"},
+			{Service: "billing", Function: theirs, By: "scope", Reason: unread},
+			{Service: "ledger", Function: theirs, By: "scope", Reason: unread},
+		},
+	}
+}
+
+func arnOf(name string) string { return "arn:aws:lambda:us-east-1:123456789012:function:" + name }
 
 func function(name string, fronted bool, change func(*lambda.Function), errors ...string) lambda.Service {
 	s := lambda.Service{
@@ -88,17 +116,20 @@ func handler(s admin.Sources) http.Handler { return admin.Handler(s, prometheus.
 func TestPages(t *testing.T) {
 	h := handler(shown())
 	for path, words := range map[string][]string{
-		"/":                           {"Ready", "2</b><span>functions in the mesh", "3</b><span>Envoys connected", "not a whole number", "envoy.filters.http.aws_lambda"},
-		"/functions":                  {`href="/functions/checkout"`, "terminating gateway", "callers themselves", "disabled"},
-		"/functions?q=THUMB":          {`href="/functions/thumbnails"`},
-		"/functions?q=nothing":        {"No service fits"},
-		"/functions/checkout":         {"arn:aws:lambda:us-east-1:123456789012:function:checkout", "gateway-1", "30", "What its Meta says", "find a registered implementation"},
-		"/functions/CHECKOUT":         {"gateway-1"},
-		"/functions/mail":             {"Why it is not invoked", "not a whole number", "no endpoints", "What its Envoy extension says"},
-		"/proxies":                    {"gateway-1", "terminating-gateway", "1.38.3"},
-		"/proxies/gateway-1":          {"checkout.default.dc1", "its state is error", "find a registered implementation"},
-		"/proxies/api-sidecar-proxy":  {"all as Consul made it"},
-		"/registrator":                {"90 s ago", "is tagged", "conflict"},
+		"/":                          {"Ready", "5</b><span>problems", "2</b><span>functions in the mesh", "3</b><span>Envoys connected", "not a whole number", "envoy.filters.http.aws_lambda", "skipped: enabled", "changed last"},
+		"/functions":                 {`href="/functions/checkout"`, "terminating gateway", "callers themselves", "disabled"},
+		"/functions?q=THUMB":         {`href="/functions/thumbnails"`},
+		"/functions?q=nothing":       {"No service fits"},
+		"/functions/checkout":        {"arn:aws:lambda:us-east-1:123456789012:function:checkout", "gateway-1", "30", "What its Meta says", "find a registered implementation", "failover's target", "is tagged"},
+		"/functions/CHECKOUT":        {"gateway-1"},
+		"/functions/mail":            {"Why it is not invoked", "not a whole number", "no endpoints", "What its Envoy extension says"},
+		"/proxies":                   {"gateway-1", "terminating-gateway", "1.38.3"},
+		"/proxies/gateway-1":         {"checkout.default.dc1", "its state is error", "find a registered implementation", "90 s ago", "a cluster response, with something of lambdamesh's in it"},
+		"/proxies/api-sidecar-proxy": {"all as Consul made it", "refused nothing"},
+		"/registrator": {
+			"In step, but for 1 conflict", "90 s ago", "is tagged", "made by somebody else", "the policy is upsert-only", "AWS</span>",
+			"2 services: us-east-1 of account 210987654321", "passed over", "an event", "all functions", "no leader", "1.23s", "and 3 more",
+		},
 		"/functions/default/blue/one": {"blue/one"},
 	} {
 		sources := h
@@ -162,12 +193,22 @@ func TestNamesAreEscaped(t *testing.T) {
 	s.Proxies = func() []admin.Proxy {
 		return []admin.Proxy{{
 			ID: evil, Kind: evil, EnvoyVersion: evil,
-			Patched:  []admin.Patched{{Service: evil, Form: evil, Path: evil, Cluster: evil, Reason: evil}},
-			Rejected: []admin.Rejected{{Resource: evil, Error: evil}},
+			Patched:   []admin.Patched{{Service: evil, Form: evil, Path: evil, Cluster: evil, Reason: evil}},
+			Rejected:  []admin.Rejected{{Resource: evil, Error: evil}},
+			Unpatched: []admin.Unpatched{{Service: evil, Cluster: evil, Reason: evil}},
+
+			LastRefusal: &admin.Refusal{Type: evil, Error: evil},
 		}}
 	}
 	s.Registrator = func() admin.Registrator {
-		return admin.Registrator{Error: evil, Changes: []admin.Change{{Kind: evil, Service: evil, Reason: evil}}}
+		return admin.Registrator{Error: evil, Changes: []admin.Change{{Kind: evil, Service: evil, Reason: evil, Undone: evil}, {Kind: "conflict", Service: evil, Reason: evil}}}
+	}
+	s.Runs = func() admin.Runs {
+		return admin.Runs{
+			Recent:  []admin.Run{{Kind: evil, Error: evil}, {Changes: []admin.Change{{Kind: evil, Service: evil, Reason: evil}}}},
+			Skipped: []admin.Skipped{{Function: evil, Reason: evil}},
+			Kept:    []admin.Kept{{Service: evil, Function: evil, By: evil, Reason: evil}, {By: "scope", Reason: evil}},
+		}
 	}
 	const escaped = "/%3Cscript%3Edocument.title=%22taken%20over%22%3C%2Fscript%3E"
 	for _, path := range []string{"/", "/functions", "/functions?q=" + escaped[1:], "/functions" + escaped, "/functions/" + escaped[1:] + "x", "/proxies", "/proxies" + escaped, "/registrator"} {
@@ -180,14 +221,37 @@ func TestNamesAreEscaped(t *testing.T) {
 
 // TestManyRows: a page shows a part of very many, and says so.
 func TestManyRows(t *testing.T) {
-	var many []lambda.Service
-	for i := range 700 {
-		many = append(many, function(fmt.Sprintf("one-of-many-%d", i), true, nil))
+	h := handler(shown(many(1_000)...))
+	for _, test := range []struct {
+		query       string
+		rows        int
+		words, link string
+	}{
+		{"?q=one-of-many", 100, "1 to 100 of 1,000", "?page=2&amp;q=one-of-many"},
+		{"?q=one-of-many&page=10", 100, "901 to 1,000 of 1,000", "?page=9&amp;q=one-of-many"},
+		{"?q=one-of-many&page=11", 100, "901 to 1,000 of 1,000", "?page=9&amp;q=one-of-many"},
+		{"?page=11", 2, "1,001 to 1,004 of 1,004", "?page=10"},
+		{"?q=one-of-many-0500", 1, "1 service", "/functions/one-of-many-0500"},
+		{"?q=one-of-many&page=x", 100, "1 to 100 of 1,000", "?page=2&amp;q=one-of-many"},
+	} {
+		body := get(h, "/functions"+test.query, "").Body.String()
+		if n := strings.Count(body, `<a href="/functions/one-of-many`); n != test.rows || !strings.Contains(body, test.words) || !strings.Contains(body, test.link) {
+			t.Errorf("%s: %d rows, want %d, %q and %q", test.query, n, test.rows, test.words, test.link)
+		}
 	}
-	body := get(handler(shown(many...)), "/functions?q=one-of-many", "").Body.String()
-	if n := strings.Count(body, `href="/functions/one-of-many`); n != 500 || !strings.Contains(body, "500 of 700 are shown") {
-		t.Errorf("%d rows", n)
+	var twin []admin.Function
+	if err := json.Unmarshal(get(h, "/api/v1/functions?q=one-of-many", "").Body.Bytes(), &twin); err != nil || len(twin) != 1_000 {
+		t.Errorf("the twin has %d, %v", len(twin), err)
 	}
+}
+
+// many are services with names that sort as their numbers do.
+func many(n int) []lambda.Service {
+	var all []lambda.Service
+	for i := range n {
+		all = append(all, function(fmt.Sprintf("one-of-many-%04d", i), true, nil))
+	}
+	return all
 }
 
 // TestTwinsGolden: the JSON of each page.
@@ -195,6 +259,10 @@ func TestTwinsGolden(t *testing.T) {
 	s := shown()
 	fixed := time.Date(2026, 11, 22, 17, 0, 0, 0, time.UTC)
 	s.Registrator = func() admin.Registrator { return admin.Registrator{LastRun: &fixed, LastSuccess: &fixed} }
+	s.Runs = func() admin.Runs { return runs(fixed) }
+	proxies := s.Proxies()
+	proxies[0].LastRefusal.At = fixed
+	s.Proxies = func() []admin.Proxy { return proxies }
 	h := handler(s)
 	for name, path := range map[string]string{
 		"overview": "overview", "functions": "functions?q=checkout", "function": "functions/checkout",

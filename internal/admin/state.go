@@ -15,6 +15,7 @@ type Sources struct {
 	Table       func() Table
 	Proxies     func() []Proxy
 	Registrator func() Registrator
+	Runs        func() Runs // beside Registrator
 
 	// Resources are those of a service that this server remembers, of all Envoys, without
 	// what is secret in them.
@@ -74,6 +75,18 @@ type Proxy struct {
 	Rejected     []Rejected `json:"rejected"`
 
 	Unpatched []Unpatched `json:"unpatched"`
+
+	// LastRefusal is null if it has refused nothing since it is connected.
+	LastRefusal *Refusal `json:"last_refusal"`
+}
+
+// Refusal is a response that an Envoy refused, whether or not what it refused stands in
+// Rejected still.
+type Refusal struct {
+	At    time.Time `json:"at"`
+	Type  string    `json:"type"` // cluster, endpoint, listener, route, other
+	Ours  bool      `json:"ours"` // something of lambdamesh's was in it
+	Error string    `json:"error"`
 }
 
 // Patched is a service that an Envoy has in a form of ours.
@@ -120,6 +133,9 @@ type Change struct {
 	// Of Consul Enterprise; empty with the community edition.
 	Namespace string `json:"namespace,omitempty"`
 	Partition string `json:"partition,omitempty"`
+
+	// Undone says why it was not made; empty if it was, and for a conflict.
+	Undone string `json:"undone,omitempty"`
 }
 
 // State collects the answer. Lists are never null in it.

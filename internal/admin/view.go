@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,15 +12,26 @@ import (
 
 // Overview is the answer of /api/v1/overview: is all well, and what is there.
 type Overview struct {
-	Ready       bool         `json:"ready"`
-	Reason      string       `json:"reason"`  // why it is not; empty if it is
-	Invoked     int          `json:"invoked"` // services in state ok
-	Proxies     int          `json:"proxies"` // that are connected
-	States      []StateCount `json:"states"`
-	Problems    []Problem    `json:"problems"`
-	Table       TableAge     `json:"table"`
-	Registrator *Registrator `json:"registrator"` // null: not running in this process
+	Ready        bool         `json:"ready"`
+	Reason       string       `json:"reason"`  // why it is not; empty if it is
+	Invoked      int          `json:"invoked"` // services in state ok
+	Proxies      int          `json:"proxies"` // that are connected
+	States       []StateCount `json:"states"`
+	Problems     []Problem    `json:"problems"` // the first ones
+	ProblemCount int          `json:"problem_count"`
+	Table        TableAge     `json:"table"`
+	Registrator  *Registrator `json:"registrator"` // null: not running in this process
+	Latest       []Latest     `json:"latest"`      // changes that the registrator made, the newest first
 }
+
+// Latest is a change, and when it was made.
+type Latest struct {
+	At time.Time `json:"at"`
+	Change
+}
+
+// maxLatest bounds Overview.Latest.
+const maxLatest = 5
 
 // StateCount is how many services are in a state.
 type StateCount struct {
@@ -52,8 +63,8 @@ func (s Sources) overview(now time.Time) Overview {
 	state := s.State(now)
 	o := Overview{
 		Proxies: len(state.Proxies), Table: state.Table, Registrator: state.Registrator,
-		Problems: []Problem{},
-		States:   slices.Clone(states),
+		Problems: []Problem{}, Latest: []Latest{},
+		States: slices.Clone(states),
 	}
 	if s.Unready != nil {
 		o.Reason = s.Unready()
@@ -62,15 +73,9 @@ func (s Sources) overview(now time.Time) Overview {
 	if state.Table.Problem != "" {
 		o.Problems = append(o.Problems, Problem{Subject: "The services in Consul", Text: state.Table.Problem})
 	}
-	if r := state.Registrator; r != nil && r.Error != "" {
-		o.Problems = append(o.Problems, Problem{Subject: "The registrator", Text: r.Error, Path: pathRegistrator})
-	}
-	if r := state.Registrator; r != nil {
-		for _, c := range r.Changes {
-			if c.Kind == "conflict" {
-				o.Problems = append(o.Problems, Problem{Subject: c.FullName(), Text: "conflict: " + c.Reason, Path: pathRegistrator})
-			}
-		}
+	if page := s.registratorPage(); page != nil {
+		o.Problems = append(o.Problems, page.problems()...)
+		o.Latest = page.latest()
 	}
 	for _, one := range state.Services {
 		for i := range o.States {
@@ -92,11 +97,47 @@ func (s Sources) overview(now time.Time) Overview {
 			o.Problems = append(o.Problems, Problem{Subject: p.ID, Text: "does not invoke " + u.Service + ": " + u.Reason, Path: p.Page()})
 		}
 	}
-	if more := len(o.Problems) - maxProblems; more > 0 {
-		o.Problems = append(o.Problems[:maxProblems], Problem{Subject: "And more", Text: fmt.Sprintf("%d other problems", more), Path: pathFunctions})
-	}
+	o.ProblemCount = len(o.Problems)
+	o.Problems = o.Problems[:min(len(o.Problems), maxProblems)]
 	return o
 }
+
+// problems are what a person should see to of the last run.
+func (p *RegistratorPage) problems() []Problem {
+	var all []Problem
+	if p.Error != "" {
+		all = append(all, Problem{Subject: "The registrator", Text: p.Error, Path: pathRegistrator})
+	}
+	for _, c := range p.Conflicts() {
+		all = append(all, Problem{Subject: c.FullName(), Text: "conflict: " + c.Reason, Path: pathRegistrator})
+	}
+	for _, s := range p.Skipped {
+		if !s.Expected {
+			subject := s.Function
+			if arn, err := lambda.ParseARN(subject); err == nil {
+				subject = arn.Name
+			}
+			all = append(all, Problem{Subject: subject, Text: "skipped: " + s.Reason, Path: pathRegistrator})
+		}
+	}
+	return all
+}
+
+// latest are the changes that were made last.
+func (p *RegistratorPage) latest() []Latest {
+	all := []Latest{}
+	for _, run := range p.Recent {
+		for _, c := range run.Changes {
+			if c.Undone == "" && len(all) < maxLatest {
+				all = append(all, Latest{run.Ended, c})
+			}
+		}
+	}
+	return all
+}
+
+// More is how many problems are not told one by one.
+func (o Overview) More() int { return o.ProblemCount - len(o.Problems) }
 
 // FullName is the service's name as its page and its proxies have it: with partition
 // and namespace where those are not default.
@@ -114,6 +155,9 @@ type Function struct {
 	Service
 	Proxies  []FunctionProxy   `json:"proxies"`  // that have it in a form of ours
 	Refusals []FunctionRefusal `json:"refusals"` // by proxies
+
+	NotInvoked []FunctionProxy `json:"not_invoked"` // by proxies that call it, and why
+	Changes    []Change        `json:"changes"`     // of the registrator's last plan, a conflict included
 }
 
 // FunctionProxy is a proxy that has a function.
@@ -131,16 +175,57 @@ type FunctionRefusal struct {
 	Error string `json:"error"`
 }
 
+// functionView is a function on its page: a part of its Envoys, which may be all of them.
+type functionView struct {
+	Function
+	Envoys     rows[FunctionProxy]
+	NotInvoked some[FunctionProxy]
+	Refusals   some[FunctionRefusal]
+}
+
+func (f Function) on(r *http.Request) functionView {
+	return functionView{f, fitting(f.Proxies, r, func(p FunctionProxy) []string {
+		return []string{p.ID, p.Kind, p.Form, p.Path, p.Reason}
+	}), someOf(f.NotInvoked), someOf(f.Refusals)}
+}
+
+// proxyView is a proxy on its page: a part of its resources, of which a gateway may have
+// thousands.
+type proxyView struct {
+	Proxy
+	Resources rows[Patched]
+	Unpatched some[Unpatched]
+	Rejected  some[Rejected]
+}
+
+func (p Proxy) on(r *http.Request) proxyView {
+	return proxyView{p, fitting(p.Patched, r, func(one Patched) []string {
+		return []string{one.Service, one.Form, one.Path, one.Cluster, one.Reason}
+	}), someOf(p.Unpatched), someOf(p.Rejected)}
+}
+
 // functions are all services with the proxies that have them.
 func (s Sources) functions(now time.Time) []Function {
 	state := s.State(now)
 	functions := make([]Function, len(state.Services))
 	byName := map[string]*Function{}
 	for i, one := range state.Services {
-		functions[i] = Function{Service: one, Proxies: []FunctionProxy{}, Refusals: []FunctionRefusal{}}
+		functions[i] = Function{Service: one, Proxies: []FunctionProxy{}, Refusals: []FunctionRefusal{}, NotInvoked: []FunctionProxy{}, Changes: []Change{}}
 		byName[strings.ToLower(one.FullName())] = &functions[i]
 	}
+	if r := state.Registrator; r != nil {
+		for _, c := range r.Changes {
+			if f := byName[strings.ToLower(c.FullName())]; f != nil {
+				f.Changes = append(f.Changes, c)
+			}
+		}
+	}
 	for _, p := range state.Proxies {
+		for _, u := range p.Unpatched {
+			if f := byName[strings.ToLower(u.Service)]; f != nil {
+				f.NotInvoked = append(f.NotInvoked, FunctionProxy{ID: p.ID, Kind: p.Kind, Reason: u.Reason})
+			}
+		}
 		for _, patched := range p.Patched {
 			f := byName[strings.ToLower(patched.Service)]
 			if f == nil {
@@ -215,26 +300,4 @@ func escapePath(name string) string {
 		parts[i] = url.PathEscape(parts[i])
 	}
 	return strings.Join(parts, "/")
-}
-
-// rows is a list of which a page shows a part.
-type rows[T any] struct {
-	Query string
-	Rows  []T
-	All   int // that fit the query
-}
-
-// maxRows bounds a page: 10,000 rows are no overview.
-const maxRows = 500
-
-// More reports whether not all that fit are shown.
-func (r rows[T]) More() bool { return r.All > len(r.Rows) }
-
-// fitting are the rows of which one of the words holds the query.
-func fitting[T any](all []T, query string, words func(T) []string) rows[T] {
-	query = strings.ToLower(strings.TrimSpace(query))
-	fit := slices.DeleteFunc(slices.Clone(all), func(one T) bool {
-		return !slices.ContainsFunc(words(one), func(word string) bool { return strings.Contains(strings.ToLower(word), query) })
-	})
-	return rows[T]{Query: query, Rows: fit[:min(len(fit), maxRows)], All: len(fit)}
 }
