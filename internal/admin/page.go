@@ -168,6 +168,7 @@ func writeTwin(w http.ResponseWriter, r *http.Request, show func(*http.Request) 
 	if data == nil {
 		data = v.data
 	}
+	secure(w) // names stand in it as they are
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(statusOf(found))
 	enc := json.NewEncoder(w)

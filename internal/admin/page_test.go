@@ -156,6 +156,32 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestRegistratorVerdict: how the registrator stands is the first thing that its page says.
+func TestRegistratorVerdict(t *testing.T) {
+	now := time.Now()
+	for _, test := range []struct {
+		want        string
+		registrator admin.Registrator
+		runs        admin.Runs
+	}{
+		{"No run yet", admin.Registrator{}, admin.Runs{}},
+		{"The first run is under way", admin.Registrator{}, admin.Runs{Running: &now}},
+		{"Waiting", admin.Registrator{}, admin.Runs{Standby: true}},
+		{"In step", admin.Registrator{LastRun: &now}, admin.Runs{}},
+		{"In step, but for 2 conflicts", admin.Registrator{LastRun: &now, Changes: []admin.Change{{Kind: "conflict"}, {Kind: "conflict"}, {Kind: "create"}}}, admin.Runs{}},
+		{"The last run failed", admin.Registrator{LastRun: &now, Error: "no"}, admin.Runs{}},
+		{"The last run failed", admin.Registrator{LastRun: &now, Error: "no", Changes: []admin.Change{{Kind: "conflict"}}}, admin.Runs{Running: &now}},
+	} {
+		s := admin.Sources{Registrator: func() admin.Registrator { return test.registrator }, Runs: func() admin.Runs { return test.runs }}
+		if body := get(handler(s), "/registrator", "").Body.String(); !strings.Contains(body, ">"+test.want+"</h1>") {
+			t.Errorf("want %q:\n%s", test.want, body)
+		}
+	}
+	if body := get(handler(admin.Sources{}), "/registrator", "").Body.String(); !strings.Contains(body, "No registrator here</h1>") {
+		t.Error(body)
+	}
+}
+
 // TestNotReadyFirst: what is wrong is the first thing that is said.
 func TestNotReadyFirst(t *testing.T) {
 	s := shown()
@@ -269,7 +295,7 @@ func TestTwinsGolden(t *testing.T) {
 		"proxies": "proxies?q=1.38", "proxy": "proxies/gateway-1", "registrator": "registrator",
 	} {
 		got := get(h, "/api/v1/"+path, "")
-		if got.Code != http.StatusOK || !json.Valid(got.Body.Bytes()) {
+		if got.Code != http.StatusOK || !json.Valid(got.Body.Bytes()) || got.Header().Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d %s", path, got.Code, got.Body)
 		}
 		golden(t, filepath.Join("testdata", "api-"+name+".json"), age.ReplaceAll(got.Body.Bytes(), []byte(`"age_seconds": 0.5`)))
