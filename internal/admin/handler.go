@@ -49,15 +49,20 @@ func Probes(sources Sources) http.Handler {
 	return mux
 }
 
-// bearer lets only requests with the token through. Hashes are compared, so that
-// the time taken tells nothing of the token, its length included.
+// bearer lets only requests with the token through. A browser cannot send one by itself,
+// but asks for a password: that may be the token, whatever the user's name. Hashes are
+// compared, so that the time taken tells nothing of the token, its length included.
 func bearer(next http.Handler, token string) http.Handler {
 	want := sha256.Sum256([]byte(token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		ok := strings.EqualFold(scheme, "Bearer")
+		if !ok {
+			_, given, ok = r.BasicAuth()
+		}
 		got := sha256.Sum256([]byte(given))
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
+		if !ok || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			w.Header()["Www-Authenticate"] = []string{"Bearer", `Basic realm="lambdamesh: the token is the password"`}
 			text(w, http.StatusUnauthorized, "a bearer token is needed")
 			return
 		}
@@ -66,6 +71,7 @@ func bearer(next http.Handler, token string) http.Handler {
 }
 
 func writeState(w http.ResponseWriter, state State) {
+	secure(w)
 	w.Header().Set("Content-Type", "application/json")
 	_ = state.WriteJSON(w) // the client is gone: nobody is left to tell
 }

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
@@ -66,6 +67,8 @@ func TestBearer(t *testing.T) {
 	for authorization, code := range map[string]int{
 		"": 401, "s3cret": 401, "Basic s3cret": 401, "Bearer": 401, "Bearer wrong": 401, "Bearer s3cret2": 401,
 		"Bearer s3cret": 200, "bearer s3cret": 200,
+		password("anybody", "s3cret"): 200, password("", "s3cret"): 200,
+		password("s3cret", ""): 401, password("anybody", "wrong"): 401, "Basic": 401,
 	} {
 		for _, path := range []string{"/", "/livez", "/readyz", "/metrics", "/api/v1/state"} {
 			got := get(h, path, authorization)
@@ -77,6 +80,11 @@ func TestBearer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// password is what a browser sends of what it was told.
+func password(user, word string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+word))
 }
 
 func TestTableMetrics(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/lambdamesh/lambdamesh/internal/admin"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 var (
@@ -178,4 +179,25 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	if words := ask(t, ctx, chromedp.Text("main")); !strings.Contains(words, "not a whole number") {
 		t.Errorf("the page says %q", words)
 	}
+}
+
+// TestBrowserToken: where a token is needed, a browser asks for it as a password, once:
+// the page goes on by itself.
+func TestBrowserToken(t *testing.T) {
+	var added atomic.Bool
+	few, more := shown(), shown(function("just-added", true, nil))
+	sources := shown()
+	sources.Table = func() admin.Table {
+		if added.Load() {
+			return more.Table()
+		}
+		return few.Table()
+	}
+	server := httptest.NewServer(admin.Handler(sources, prometheus.NewRegistry(), "s3cret"))
+	defer server.Close()
+	ctx := browser(t)
+	do(t, ctx, chromedp.Navigate(strings.Replace(server.URL, "//", "//anybody:s3cret@", 1)+"/functions"))
+	until(t, ctx, `document.querySelector('a[href="/functions/checkout"]') !== null`)
+	added.Store(true)
+	until(t, ctx, `document.querySelector('a[href="/functions/just-added"]') !== null`)
 }
