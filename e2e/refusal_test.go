@@ -328,6 +328,13 @@ func TestEnvoyRefusesAnUpdate(t *testing.T) {
 			r.shows(nil)
 		})
 	}
+	r.run("the last refusal is known when all is mended", func(t *testing.T) {
+		for _, p := range r.server.Proxies() {
+			if last := p.LastRefusal; last == nil || last.Type != "cluster" || !last.Ours || last.Error == "" || len(p.Rejected) > 0 {
+				t.Errorf("%s refused last %+v, and still %v", p.ID, last, p.Rejected)
+			}
+		}
+	})
 	r.run("an update of Consul's", func(*testing.T) {
 		f := unknownExtension
 		f.when = func(consuls *clusterv3.Cluster) bool { return consuls.GetLbPolicy() == clusterv3.Cluster_LEAST_REQUEST }

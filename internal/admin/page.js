@@ -5,26 +5,33 @@
   const live = document.getElementById("live");
   let good = new Date();
   // say tells in the corner, and by how the page looks, whether what is shown is of now.
-  const say = (fresh) => {
-    if (fresh) good = new Date();
-    const text = fresh ? "live" : "no answer since " + good.toLocaleTimeString();
+  const say = (text, how) => {
     if (live.textContent !== text) live.textContent = text;
-    live.className = fresh ? "good" : "bad";
-    document.body.classList.toggle("old", !fresh);
+    live.className = how;
+    document.body.classList.toggle("old", how === "bad");
   };
   // busy: a person types, or has selected something, which must not be taken away.
-  const busy = () => document.activeElement?.matches("input") || !getSelection().isCollapsed;
+  const busy = () => document.activeElement.matches("input") || !getSelection().isCollapsed;
+  // show puts the fresh part in the place of the old one; the link in focus keeps it.
+  const show = (fresh) => {
+    const shown = document.querySelector("main");
+    if (fresh.innerHTML === shown.innerHTML) return;
+    const focus = shown.contains(document.activeElement) && document.activeElement.getAttribute("href");
+    shown.replaceWith(document.adoptNode(fresh));
+    if (focus) document.querySelector(`main a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  };
   const refresh = async () => {
     try {
       const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(patience) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.querySelector("main"), shown = document.querySelector("main");
+      const fresh = page.querySelector("main");
       if (!fresh) throw new Error("not a page of lambdamesh");
-      if (busy()) return;
-      if (fresh.innerHTML !== shown.innerHTML) shown.replaceWith(document.adoptNode(fresh));
-      say(true);
+      good = new Date();
+      if (busy()) return say("paused", "");
+      show(fresh);
+      say("live", "good");
     } catch {
-      say(false);
+      say("no answer since " + good.toLocaleTimeString(), "bad");
     }
   };
   // Each waits for the one before it: a slow answer is not asked for twice.
@@ -32,6 +39,6 @@
     if (!document.hidden) await refresh();
     next();
   }, every);
-  say(true);
+  say("live", "good");
   next();
 })();

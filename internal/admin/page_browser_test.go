@@ -135,10 +135,17 @@ func TestBrowser(t *testing.T) {
 		picture(t, ctx, *screenshots, step.name)
 	}
 
-	// A change appears by itself.
+	// A change appears by itself, and takes nothing out of a person's hands: not while
+	// something is selected, and the link in focus keeps it.
 	do(t, ctx, chromedp.Navigate(server.URL+"/functions"))
+	until(t, ctx, `getSelection().selectAllChildren(document.querySelector("h1")) || true`)
 	added.Store(true)
-	until(t, ctx, `document.querySelector('a[href="/functions/just-added"]') !== null`)
+	until(t, ctx, `document.getElementById("live").textContent === "paused"`)
+	if ask(t, ctx, chromedp.Evaluate[bool](`document.querySelector('a[href="/functions/just-added"]') !== null`)) {
+		t.Error("the page changed under a selection")
+	}
+	until(t, ctx, `getSelection().removeAllRanges() || document.querySelector('a[href="/functions/checkout"]').focus() || true`)
+	until(t, ctx, `document.querySelector('a[href="/functions/just-added"]') !== null && document.activeElement.getAttribute("href") === "/functions/checkout"`)
 
 	// An error state.
 	do(t, ctx, chromedp.Navigate(server.URL))
