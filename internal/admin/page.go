@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/json"
 	"html/template"
@@ -117,12 +118,13 @@ func (s Sources) showProxies(r *http.Request) (view, bool) {
 
 func (s Sources) showProxy(r *http.Request) (view, bool) {
 	id := r.PathValue("id")
-	proxies := s.State(time.Now()).Proxies
-	// A hot restart has two of one ID: the newer is the one with more to show.
-	if i := slices.IndexFunc(proxies, func(p Proxy) bool { return p.ID == id }); i >= 0 {
-		return view{page: "proxy", title: id, data: proxies[i].on(r), twin: proxies[i]}, true
+	proxies := slices.DeleteFunc(s.State(time.Now()).Proxies, func(p Proxy) bool { return p.ID != id })
+	if len(proxies) == 0 {
+		return missing("No Envoy of this ID is connected: " + id), false
 	}
-	return missing("No Envoy of this ID is connected: " + id), false
+	// A hot restart has two of one ID, of which one has just begun.
+	one := slices.MaxFunc(proxies, func(a, b Proxy) int { return cmp.Compare(len(a.Patched), len(b.Patched)) })
+	return view{page: "proxy", title: id, data: one.on(r), twin: one}, true
 }
 
 func (s Sources) showRegistrator(*http.Request) (view, bool) {

@@ -192,6 +192,16 @@ func TestNotReadyFirst(t *testing.T) {
 	}
 }
 
+// TestHotRestart: of two Envoys of one ID the one that has more is shown.
+func TestHotRestart(t *testing.T) {
+	s := shown()
+	gateway := s.Proxies()[0]
+	s.Proxies = func() []admin.Proxy { return []admin.Proxy{{ID: gateway.ID}, gateway, {ID: gateway.ID}} }
+	if body := get(handler(s), "/proxies/gateway-1", "").Body.String(); !strings.Contains(body, "2 functions") {
+		t.Error(body)
+	}
+}
+
 // TestNothingThere: pages of what is not there say so, with 404.
 func TestNothingThere(t *testing.T) {
 	for path, word := range map[string]string{

@@ -113,8 +113,8 @@ func (s Sources) registratorPage() *RegistratorPage {
 const conflict = "conflict"
 
 // Conflicts are those that the last plan found.
-func (p *RegistratorPage) Conflicts() []Change {
-	return slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return c.Kind != conflict })
+func (p *RegistratorPage) Conflicts() some[Change] {
+	return someOf(slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return c.Kind != conflict }))
 }
 
 // Planned are the changes of the last plan.
@@ -156,7 +156,7 @@ func (p *RegistratorPage) Unread() []string {
 
 // Verdict is in a few words how it stands.
 func (p *RegistratorPage) Verdict() Verdict {
-	switch n := len(p.Conflicts()); {
+	switch n := p.Conflicts().All; {
 	case p.Standby:
 		return Verdict{"Waiting", "", "Another replica of this registrator makes the runs. This one goes on when that one ends."}
 	case p.Error != "":

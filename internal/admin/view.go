@@ -108,8 +108,10 @@ func (p *RegistratorPage) problems() []Problem {
 	if p.Error != "" {
 		all = append(all, Problem{Subject: "The registrator", Text: p.Error, Path: pathRegistrator})
 	}
-	for _, c := range p.Conflicts() {
-		all = append(all, Problem{Subject: c.FullName(), Text: "conflict: " + c.Reason, Path: pathRegistrator})
+	for _, c := range p.Changes {
+		if c.Kind == conflict {
+			all = append(all, Problem{Subject: c.FullName(), Text: "conflict: " + c.Reason, Path: pathRegistrator})
+		}
 	}
 	for _, s := range p.Skipped {
 		if !s.Expected {
