@@ -1,6 +1,7 @@
 package registrator
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +40,10 @@ func TestKept(t *testing.T) {
 	}
 	if len(refused.Changes) != 1 || refused.Changes[0].Undone != "no leader" {
 		t.Errorf("changes %+v", refused.Changes)
+	}
+	var table strings.Builder
+	if err := refused.WriteTable(&table); err != nil || !strings.Contains(table.String(), "not done: no leader") {
+		t.Errorf("%v, and the table does not say that it was not done:\n%s", err, table.String())
 	}
 
 	// A look says nothing of what it did not read.
