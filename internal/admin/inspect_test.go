@@ -69,6 +69,13 @@ func inspected(only admin.State) admin.Inspection {
 func TestInspectJSON(t *testing.T) {
 	only, _ := shown().State(time.Now()).Only("checkout")
 	only.Registrator = nil
+	for i := range only.Proxies {
+		if last := only.Proxies[i].LastRefusal; last != nil {
+			fixed := *last
+			fixed.At = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+			only.Proxies[i].LastRefusal = &fixed
+		}
+	}
 	var out bytes.Buffer
 	if err := inspected(only).WriteJSON(&out); err != nil {
 		t.Fatal(err)
