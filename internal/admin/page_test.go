@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -314,5 +315,29 @@ func TestTwinsGolden(t *testing.T) {
 	none.Registrator = nil
 	if got := get(handler(none), "/api/v1/registrator", ""); strings.TrimSpace(got.Body.String()) != "null" {
 		t.Errorf("no registrator: %s", got.Body)
+	}
+}
+
+// TestMistakeIsOneProblem: what keeps a function from being invoked is said once, not once
+// more for each Envoy that therefore does not.
+func TestMistakeIsOneProblem(t *testing.T) {
+	sources := shown(function("one", true, nil, "one: a mistake"))
+	sources.Proxies = func() []admin.Proxy {
+		return []admin.Proxy{{ID: "web-1", Unpatched: []admin.Unpatched{
+			{Service: "one", Reason: "its state is error: one: a mistake"}, {Service: "checkout", Reason: "it is a failover's target"},
+		}}}
+	}
+	var twin admin.Overview
+	if err := json.Unmarshal(get(handler(sources), "/api/v1/overview", "").Body.Bytes(), &twin); err != nil {
+		t.Fatal(err)
+	}
+	var of []string
+	for _, problem := range twin.Problems {
+		if problem.Subject == "one" || problem.Subject == "web-1" {
+			of = append(of, problem.Subject+": "+problem.Text)
+		}
+	}
+	if want := []string{"one: a mistake", "web-1: does not invoke checkout: it is a failover's target"}; !slices.Equal(of, want) {
+		t.Errorf("%q, want %q", of, want)
 	}
 }

@@ -77,12 +77,14 @@ func (s Sources) overview(now time.Time) Overview {
 		o.Problems = append(o.Problems, page.problems()...)
 		o.Latest = page.latest()
 	}
+	mistaken := map[string]bool{}
 	for _, one := range state.Services {
 		for i := range o.States {
 			if o.States[i].State == one.State {
 				o.States[i].Count++
 			}
 		}
+		mistaken[one.FullName()] = len(one.Errors) > 0
 		for _, text := range one.Errors {
 			text = strings.TrimPrefix(text, one.Name+": ")
 			o.Problems = append(o.Problems, Problem{Subject: one.FullName(), Text: text, Path: functionPage(one.FullName())})
@@ -94,6 +96,9 @@ func (s Sources) overview(now time.Time) Overview {
 			o.Problems = append(o.Problems, Problem{Subject: p.ID, Text: "refused " + r.Resource + ": " + r.Error, Path: p.Page()})
 		}
 		for _, u := range p.Unpatched {
+			if mistaken[u.Service] {
+				continue // why is said above, once
+			}
 			o.Problems = append(o.Problems, Problem{Subject: p.ID, Text: "does not invoke " + u.Service + ": " + u.Reason, Path: p.Page()})
 		}
 	}
