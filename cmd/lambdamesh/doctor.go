@@ -20,8 +20,6 @@ type doctorCommand struct {
 	upstream upstreamFlags
 	aws      doctor.AWS
 	nodeName string
-	roles    roles
-	queueURL string
 	envoy    string
 	output   string
 }
@@ -44,9 +42,6 @@ works less well), fail or skip, with what to do; a fail exits with 1.`,
 	flags.StringVar(&c.nodeName, "node-name", registrator.DefaultNodeName, "Consul node that carries the registrator's services")
 	flags.StringVar(&c.aws.Region, "region", "", "AWS region to check (default AWS_REGION or the profile's)")
 	flags.StringVar(&c.aws.Function, "function", "", "function to try lambda:InvokeFunction on, without running it (DryRun)")
-	flags.Var(&c.roles, "assume-role", "`ARN[,EXTERNAL-ID]` of a role of a further account that the registrator reads, to check it too; may be repeated")
-	flags.StringVar(&c.queueURL, "sqs-queue-url", "", "`URL` of the queue that the registrator reads, to check the rights on it too; takes no message")
-	flags.StringSliceVar(&c.aws.Parameters, "parameter", nil, "`NAME` of a parameter that the registrator in AWS Lambda reads (CA, token), to check the right to it too; may be repeated")
 	flags.StringVar(&c.envoy, "envoy-admin", "", "`URL` of an Envoy's admin, to check that Envoy too")
 	choiceVarP(flags, &c.output, "output", "o", "form of the report on stdout", "table", "json")
 	return cmd
@@ -65,40 +60,14 @@ func (c *doctorCommand) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	for _, role := range c.roles {
-		c.aws.Roles = append(c.aws.Roles, doctor.Role(role))
-	}
-	if c.queueURL != "" {
-		options := registrator.AWSOptions{}
-		if c.aws.Region != "" {
-			options.Regions = []string{c.aws.Region}
-		}
-		queue, err := registrator.LoadQueue(ctx, c.queueURL, options)
-		if err != nil {
-			return err
-		}
-		c.aws.Queue = doctor.Queue{URL: queue.URL, SQS: queue.SQS}
-	}
-	// One that hangs does not hold up the others.
-	report, err := doctor.All(
-		func(r *doctor.Report) error {
-			doctor.Consul{Client: client, NodeName: c.nodeName}.Check(ctx, r)
-			return nil
-		},
-		func(r *doctor.Report) error { return c.checkXDS(ctx, r, pool) },
-		func(r *doctor.Report) error { c.aws.Check(ctx, r); return nil },
-		func(r *doctor.Report) error {
-			if c.envoy != "" {
-				doctor.Envoy(ctx, r, c.envoy)
-			}
-			return nil
-		},
-	)
-	if err != nil {
+	report := &doctor.Report{}
+	doctor.Consul{Client: client, NodeName: c.nodeName}.Check(ctx, report)
+	if err := c.checkXDS(ctx, report, pool); err != nil {
 		return failed(err)
 	}
-	if err := context.Cause(ctx); err != nil {
-		return failed(err)
+	c.aws.Check(ctx, report)
+	if c.envoy != "" {
+		doctor.Envoy(ctx, report, c.envoy)
 	}
 	write := report.WriteTable
 	if c.output == "json" {

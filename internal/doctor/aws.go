@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
@@ -23,24 +20,9 @@ import (
 // AWS is what is checked of AWS: with the credentials that this process finds, as a
 // registrator on this machine would.
 type AWS struct {
-	Region     string   // empty: the environment's
-	Function   string   // a function to look at: name or ARN; empty: any
-	Roles      []Role   // of further accounts that the registrator reads
-	Queue      Queue    // that the registrator reads
-	Parameters []string // of Parameter Store that the registrator reads as a function
+	Region   string // empty: the environment's
+	Function string // a function to look at: name or ARN; empty: any
 }
-
-// Queue is one of SQS; the zero value is none.
-type Queue struct {
-	URL string
-	SQS interface {
-		ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-		DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
-	}
-}
-
-// Role is one of another account, with what its trust policy asks for; empty: nothing.
-type Role struct{ ARN, ExternalID string }
 
 // skewAllowed is how far clocks may differ before AWS refuses signatures: 5 minutes, by
 // its documentation. Half of it is worth a word.
@@ -48,6 +30,8 @@ const skewAllowed = 5 * time.Minute
 
 // Check asks AWS who we are, what the time is there, and what we may.
 func (a AWS) Check(ctx context.Context, r *Report) {
+	ctx, cancel := asking(ctx)
+	defer cancel()
 	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{}), config.WithRetryMaxAttempts(2)}
 	if a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
@@ -61,41 +45,22 @@ func (a AWS) Check(ctx context.Context, r *Report) {
 		r.add("aws region", Fail, "no region is known", "give --regions, or set AWS_REGION")
 		return
 	}
-	asked, cancel := asking(ctx)
-	defer cancel()
-	credentials, err := cfg.Credentials.Retrieve(asked)
+	credentials, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
 		r.add("aws credentials", Fail, "none were found: "+reason(err), "give this process a role (instance profile, ECS task role, IRSA or EKS Pod Identity), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 		return
 	}
 	r.add("aws credentials", OK, "by "+credentials.Source+", region "+cfg.Region, "")
-	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(asked, &sts.GetCallerIdentityInput{})
+	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		r.add("aws identity", Fail, reason(err), "the credentials are wrong, have run out, or AWS's STS cannot be reached from here")
-		if at, ok := saidAt(err); ok {
-			checkClock(r, time.Since(at))
-		}
 		return
 	}
 	r.add("aws identity", OK, aws.ToString(who.Arn), "")
 	if at, ok := middleware.GetServerTime(who.ResultMetadata); ok {
 		checkClock(r, time.Since(at))
 	}
-	for _, check := range []func(context.Context, *Report, aws.Config){a.checkReads, a.checkRoles, a.checkQueue, a.checkParameters} {
-		asked, cancel := asking(ctx)
-		check(asked, r, cfg)
-		cancel()
-	}
-}
-
-// saidAt is when AWS refused, by its clock: it refuses signatures of another time.
-func saidAt(err error) (time.Time, bool) {
-	refused, ok := errors.AsType[*awshttp.ResponseError](err)
-	if !ok {
-		return time.Time{}, false
-	}
-	at, err := http.ParseTime(refused.Response.Header.Get("Date"))
-	return at, err == nil
+	a.checkReads(ctx, r, cfg)
 }
 
 func checkClock(r *Report, skew time.Duration) {
@@ -124,7 +89,7 @@ func (a AWS) checkReads(ctx context.Context, r *Report, cfg aws.Config) {
 		name = aws.ToString(listed.Functions[0].FunctionName)
 	}
 	if name == "" {
-		for _, check := range []string{"lambda:GetFunctionConfiguration", "lambda:ListTags", "lambda:GetFunctionUrlConfig", "lambda:InvokeFunction"} {
+		for _, check := range []string{"lambda:GetFunctionConfiguration", "lambda:ListTags", "lambda:InvokeFunction"} {
 			r.add("aws right "+check, Skip, "there is no function to try it on", "give one: --function NAME")
 		}
 		return
@@ -140,11 +105,6 @@ func (a AWS) checkReads(ctx context.Context, r *Report, cfg aws.Config) {
 		_, err = client.ListTags(ctx, &awslambda.ListTagsInput{Resource: found.FunctionArn})
 		action(r, "lambda:ListTags", err, Fail, "without it no service is ever removed: each removal is confirmed by it")
 	}
-	_, err = client.GetFunctionUrlConfig(ctx, &awslambda.GetFunctionUrlConfigInput{FunctionName: &name})
-	if errors.As(err, &missing) {
-		err = nil // it has none, and we may know
-	}
-	action(r, "lambda:GetFunctionUrlConfig", err, Warn, "functions tagged with invoke-mode url then need the tag url too")
 	if a.Function == "" {
 		r.add("aws right lambda:InvokeFunction", Skip, "no function was named", "Envoys invoke, not lambdamesh; to try it with the credentials found here: --function NAME")
 		return

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,11 +16,6 @@ import (
 type Consul struct {
 	Client   *consul.Client
 	NodeName string // the registrator's node
-}
-
-var mendHTTP = mending{
-	address: "--consul-http-addr (CONSUL_HTTP_ADDR)", ca: "CONSUL_CACERT", name: "CONSUL_TLS_SERVER_NAME",
-	client: "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY",
 }
 
 // right is one right of our token: who needs it, and the rule that gives it.
@@ -55,7 +49,7 @@ func (c Consul) Check(ctx context.Context, r *Report) {
 	leader, err := c.Client.API.Status().LeaderWithQueryOptions((&api.QueryOptions{}).WithContext(ctx))
 	switch {
 	case err != nil:
-		r.add("consul http", Fail, err.Error(), cmp.Or(mendHTTP.next(err), "is --consul-http-addr (CONSUL_HTTP_ADDR) Consul's API?"))
+		r.add("consul http", Fail, err.Error(), "is --consul-http-addr (CONSUL_HTTP_ADDR) Consul's API, with https:// where it has TLS, and CONSUL_CACERT the CA of its certificate?")
 		return
 	case leader == "":
 		r.add("consul http", Fail, c.Client.Address+" answers, and has no leader", "Consul's servers must elect one: see their logs")

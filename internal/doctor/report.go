@@ -10,8 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Verdict is how a check ended.
@@ -46,21 +44,6 @@ func (r *Report) Failed() bool {
 		}
 	}
 	return false
-}
-
-// All makes several checks at once, and is their findings in the order of the checks.
-func All(checks ...func(*Report) error) (*Report, error) {
-	reports := make([]Report, len(checks))
-	var group errgroup.Group
-	for i, check := range checks {
-		group.Go(func() error { return check(&reports[i]) })
-	}
-	err := group.Wait()
-	all := &Report{}
-	for _, one := range reports {
-		all.Findings = append(all.Findings, one.Findings...)
-	}
-	return all, err
 }
 
 func (r *Report) add(check string, v Verdict, text, next string) {

@@ -1,13 +1,10 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 
 	"google.golang.org/grpc"
 )
-
-var mendXDS = mending{address: "--consul-grpc-addr", ca: "--consul-grpc-ca-file", name: "--consul-grpc-server-name"}
 
 // XDS checks that a stream can be opened to Consul's xDS. open opens one, and names the
 // server.
@@ -18,7 +15,8 @@ func XDS(ctx context.Context, r *Report, addr string, open func(ctx context.Cont
 	const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 	_, server, err := open(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
 	if err != nil {
-		r.add("consul xds", Fail, addr+": "+err.Error(), cmp.Or(mendXDS.next(err), "is --consul-grpc-addr Consul's gRPC port: 8502, or 8503 with TLS?"))
+		r.add("consul xds", Fail, addr+": "+err.Error(),
+			"is --consul-grpc-addr Consul's gRPC port (8502, or 8503 with TLS: grpcs:// or --consul-grpc-ca-file), and --consul-grpc-server-name a name in its certificate?")
 		return
 	}
 	r.add("consul xds", OK, server+" takes streams", "")

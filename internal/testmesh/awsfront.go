@@ -5,14 +5,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -156,11 +154,7 @@ func (f *AWSFront) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		req.Page = f.pageOf(asked.PaginationToken)
 	}
-	failure := awsError
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		failure = queryError
-	}
-	answer := f.fault(req, failure)
+	answer := f.fault(req)
 	req.Failed = answer != nil
 	switch {
 	case answer != nil:
@@ -200,18 +194,8 @@ func awsError(status int, code, message string) *answer {
 	}}
 }
 
-// queryError is an error in the words of the services whose requests are forms, as STS.
-func queryError(status int, code, message string) *answer {
-	type said struct{ Code, Message string }
-	body, _ := xml.Marshal(struct {
-		XMLName xml.Name `xml:"ErrorResponse"`
-		Error   said
-	}{Error: said{code, message}})
-	return &answer{status: status, body: body, header: http.Header{"Content-Type": {"text/xml"}}}
-}
-
 // fault is the answer of the first fault that hits the request, else nil.
-func (f *AWSFront) fault(req AWSRequest, failure func(status int, code, message string) *answer) *answer {
+func (f *AWSFront) fault(req AWSRequest) *answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, fault := range f.faults {
@@ -220,7 +204,7 @@ func (f *AWSFront) fault(req AWSRequest, failure func(status int, code, message 
 			continue
 		}
 		fault.Times-- // a fault without an end counts down from -1
-		return failure(fault.Status, fault.Code, fault.Message)
+		return awsError(fault.Status, fault.Code, fault.Message)
 	}
 	return nil
 }
