@@ -1,14 +1,10 @@
 package consul
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 )
 
 // Right is something that a token may do: Access (read, write, list) to a Resource
@@ -19,43 +15,32 @@ type Right struct {
 	Access   string
 }
 
-// maxAnswer bounds an answer that is read whole.
-const maxAnswer = 1 << 20
-
 // Authorize asks which of some rights our token has, in their order. Consul's own UI asks
 // so (1.22.5); the path is not part of the documented API, and its client does not have
 // it.
 func (c *Client) Authorize(ctx context.Context, rights []Right) ([]bool, error) {
+	allowed, err := c.authorize(ctx, rights)
+	if err != nil {
+		return nil, fmt.Errorf("asking Consul for our rights: %w", err)
+	}
+	return allowed, nil
+}
+
+func (c *Client) authorize(ctx context.Context, rights []Right) ([]bool, error) {
 	body, err := json.Marshal(rights)
 	if err != nil {
-		return nil, fmt.Errorf("asking Consul for our rights: %w", err)
+		return nil, err
 	}
-	where := url.URL{Scheme: c.config.Scheme, Host: c.config.Address, Path: c.config.PathPrefix + "/v1/internal/acl/authorize"}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where.String(), bytes.NewReader(body))
+	got, err := c.raw(ctx, http.MethodPost, "/v1/internal/acl/authorize", body)
 	if err != nil {
-		return nil, fmt.Errorf("asking Consul for our rights: %w", err)
-	}
-	if c.config.Token != "" {
-		req.Header.Set("X-Consul-Token", c.config.Token)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking Consul for our rights: %w", err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
+		return nil, err
 	}
 	var answers []struct{ Allow bool }
-	if err == nil {
-		err = json.Unmarshal(text, &answers)
+	if err := json.Unmarshal(got.text, &answers); err != nil {
+		return nil, err
 	}
-	if err == nil && len(answers) != len(rights) {
-		err = fmt.Errorf("%d answers to %d questions", len(answers), len(rights))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("asking Consul for our rights: %w", err)
+	if len(answers) != len(rights) {
+		return nil, fmt.Errorf("%d answers to %d questions", len(answers), len(rights))
 	}
 	allowed := make([]bool, len(answers))
 	for i, one := range answers {
