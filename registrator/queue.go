@@ -56,16 +56,16 @@ var queueHost = regexp.MustCompile(`^sqs(?:-fips)?\.([a-z]+(?:-[a-z]+)+-[0-9]+)\
 // LoadQueue makes the client of a queue, as LoadRegions makes those of regions. The
 // region is that of the URL, if it says one.
 func LoadQueue(ctx context.Context, queue string, options AWSOptions) (*Queue, error) {
-	parsed, err := url.Parse(queue)
-	if err != nil || parsed.Host == "" || (parsed.Scheme != "https" && parsed.Scheme != "http") || len(parsed.Path) < 2 {
-		return nil, fmt.Errorf("--sqs-queue-url: %q is not the URL of a queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)", queue)
+	region, err := QueueRegion(queue)
+	if err != nil {
+		return nil, err
 	}
 	base, err := loadConfig(ctx, &options)
 	if err != nil {
 		return nil, err
 	}
-	if found := queueHost.FindStringSubmatch(parsed.Host); found != nil {
-		base.Region = found[1]
+	if region != "" {
+		base.Region = region
 	}
 	if base.Region == "" && len(options.Regions) > 0 {
 		base.Region = options.Regions[0]
@@ -74,6 +74,19 @@ func LoadQueue(ctx context.Context, queue string, options AWSOptions) (*Queue, e
 		return nil, errors.New("--sqs-queue-url: it names no region, and AWS_REGION is not set")
 	}
 	return &Queue{URL: queue, SQS: sqs.NewFromConfig(base)}, nil
+}
+
+// QueueRegion is the region that a queue's URL says, empty if none. The error is that of
+// what is no queue's URL.
+func QueueRegion(queue string) (string, error) {
+	parsed, err := url.Parse(queue)
+	if err != nil || parsed.Host == "" || (parsed.Scheme != "https" && parsed.Scheme != "http") || len(parsed.Path) < 2 {
+		return "", fmt.Errorf("--sqs-queue-url: %q is not the URL of a queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)", queue)
+	}
+	if found := queueHost.FindStringSubmatch(parsed.Host); found != nil {
+		return found[1], nil
+	}
+	return "", nil
 }
 
 // consume handles the queue's events until ctx is done. Of several replicas the one
