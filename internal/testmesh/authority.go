@@ -55,15 +55,26 @@ func (a *Authority) Issue(name string, more ...string) (certFile, keyFile string
 	return certFile, keyFile, a.IssueTo(name, certFile, keyFile, more...)
 }
 
+// IssueExpired is Issue for a certificate that expired an hour ago.
+func (a *Authority) IssueExpired(name string) (certFile, keyFile string, err error) {
+	certFile = filepath.Join(a.dir, a.name+"-"+name+"-expired.pem")
+	keyFile = filepath.Join(a.dir, a.name+"-"+name+"-expired-key.pem")
+	return certFile, keyFile, a.issueTo(name, certFile, keyFile, time.Now().Add(-time.Hour))
+}
+
 // IssueTo is Issue into these files, those of another authority's certificate perhaps.
 func (a *Authority) IssueTo(name, certFile, keyFile string, more ...string) error {
+	return a.issueTo(name, certFile, keyFile, a.cert.NotAfter, more...)
+}
+
+func (a *Authority) issueTo(name, certFile, keyFile string, until time.Time, more ...string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("making a certificate for %s: %w", name, err)
 	}
 	cert := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
+		NotBefore: a.cert.NotBefore, NotAfter: until,
 		DNSNames: append([]string{name, "localhost"}, more...), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
