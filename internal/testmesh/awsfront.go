@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -154,7 +156,11 @@ func (f *AWSFront) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		req.Page = f.pageOf(asked.PaginationToken)
 	}
-	answer := f.fault(req)
+	refuse := awsError
+	if isQuery(r) {
+		refuse = queryError
+	}
+	answer := f.fault(req, refuse)
 	req.Failed = answer != nil
 	switch {
 	case answer != nil:
@@ -194,8 +200,24 @@ func awsError(status int, code, message string) *answer {
 	}}
 }
 
-// fault is the answer of the first fault that hits the request, else nil.
-func (f *AWSFront) fault(req AWSRequest) *answer {
+// isQuery reports whether a request is of AWS's query protocol (STS), whose errors are XML.
+func isQuery(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+func queryError(status int, code, message string) *answer {
+	var text bytes.Buffer
+	text.WriteString("<ErrorResponse><Error><Type>Sender</Type><Code>")
+	_ = xml.EscapeText(&text, []byte(code)) // a buffer takes all
+	text.WriteString("</Code><Message>")
+	_ = xml.EscapeText(&text, []byte(message))
+	text.WriteString("</Message></Error></ErrorResponse>")
+	return &answer{status: status, body: text.Bytes(), header: http.Header{"Content-Type": {"text/xml"}}}
+}
+
+// fault is the answer, in the form of the request's protocol, of the first fault that hits
+// it, else nil.
+func (f *AWSFront) fault(req AWSRequest, refuse func(status int, code, message string) *answer) *answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, fault := range f.faults {
@@ -204,7 +226,7 @@ func (f *AWSFront) fault(req AWSRequest) *answer {
 			continue
 		}
 		fault.Times-- // a fault without an end counts down from -1
-		return awsError(fault.Status, fault.Code, fault.Message)
+		return refuse(fault.Status, fault.Code, fault.Message)
 	}
 	return nil
 }
