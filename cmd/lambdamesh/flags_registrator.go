@@ -22,6 +22,8 @@ const (
 	flagRegions      = "regions"
 )
 
+const flagQueueURL = "sqs-queue-url"
+
 // registratorFlags say what is read of AWS, and what may be written to Consul.
 type registratorFlags struct {
 	interval       time.Duration
@@ -61,7 +63,7 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.adopt, "adopt", false, "take over hand-written Meta with the same ARN")
 	flags.StringSliceVar(&f.gateways, "terminating-gateway", nil, "keep the entry of this terminating gateway listing the functions' services; may be repeated")
 	flags.StringSliceVar(&f.exports, "export-to", nil, "keep exported-services listing the functions' services for this `PARTITION` or peer:NAME; may be repeated")
-	flags.StringVar(&f.queueURL, "sqs-queue-url", "", "`URL` of an SQS queue with the events of functions from EventBridge, for a change within seconds")
+	flags.StringVar(&f.queueURL, flagQueueURL, "", "`URL` of an SQS queue with the events of functions from EventBridge, for a change within seconds")
 	flags.BoolVar(&f.keepExtensions, "keep-envoy-extensions", false, "leave the Envoy extension builtin/aws/lambda in entries adopted from Consul's own registrator")
 	flags.BoolVar(&f.force, "force", false, "go past --max-delete-ratio")
 }

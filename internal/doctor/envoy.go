@@ -8,46 +8,82 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/lambdamesh/lambdamesh/lambda/patch"
 )
 
 // maxStats bounds an answer of Envoy's admin.
 const maxStats = 16 << 20
 
-// Envoy checks an Envoy by its admin: its version, its xDS stream, what it refused, and
-// whether it found AWS credentials.
-func Envoy(ctx context.Context, r *Report, admin string) {
-	ctx, cancel := asking(ctx)
-	defer cancel()
-	if u, err := url.Parse(admin); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		r.add("envoy", Fail, "--envoy-admin is no URL", "give it as http://127.0.0.1:19000")
-		return
-	}
-	admin = strings.TrimRight(admin, "/")
+// Envoy is what is checked of an Envoy, by its admin.
+type Envoy struct {
+	Admin string // a URL
+}
+
+// Check asks it for its version, its xDS stream, what it refused, and whether it found AWS
+// credentials.
+func (e Envoy) Check(ctx context.Context, r *Report) {
+	admin := strings.TrimRight(e.Admin, "/")
 	var server struct {
 		Version string `json:"version"`
 		State   string `json:"state"`
 	}
-	if err := fetch(ctx, admin+"/server_info", &server); err != nil {
+	err := r.ask(ctx, func(ctx context.Context) error { return fetch(ctx, admin+"/server_info", &server) })
+	if err != nil {
 		r.add("envoy", Fail, err.Error(), "is --envoy-admin its admin address, reachable from here?")
 		return
 	}
-	version := server.Version
-	if parts := strings.Split(version, "/"); len(parts) > 1 {
-		version = parts[1]
-	}
 	if server.State == "LIVE" {
-		r.add("envoy", OK, "version "+version+", live", "")
+		r.add("envoy", OK, admin+" is live", "")
 	} else {
-		r.add("envoy", Warn, "version "+version+", "+server.State, "it has not finished its initialization: see its log, and its page at lambdamesh")
+		r.add("envoy", Warn, admin+" is "+server.State, "it has not finished its initialization: see its log, and its page at lambdamesh")
 	}
-	stats, err := readStats(ctx, admin)
+	checkVersion(r, server.Version)
+	var stats map[string]float64
+	err = r.ask(ctx, func(ctx context.Context) (err error) {
+		stats, err = readStats(ctx, admin)
+		return err
+	})
 	if err != nil {
-		r.add("envoy stats", Warn, err.Error(), "")
+		r.add("envoy stats", Fail, err.Error(), "does something stand before its admin that lets only some paths through?")
 		return
 	}
 	checkStream(r, stats)
-	checkCredentials(r, stats)
+	checkRefusals(r, stats)
+	checkCredentialsOf(r, stats)
+	checkCalls(r, stats)
+}
+
+// ParseAdmin checks the URL of an Envoy's admin.
+func ParseAdmin(text string) (Envoy, error) {
+	if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return Envoy{}, errors.New("not a URL like http://127.0.0.1:19000")
+	}
+	return Envoy{text}, nil
+}
+
+// checkVersion reads "commit/1.40.0/Clean/RELEASE/BoringSSL".
+func checkVersion(r *Report, text string) {
+	fields := strings.Split(text, "/")
+	var v patch.Version
+	if len(fields) > 1 {
+		if n, _ := fmt.Sscanf(fields[1], "%d.%d.%d", &v.Major, &v.Minor, &v.Patch); n < 3 {
+			v = patch.Version{}
+		}
+	}
+	lacks, supported := v.Lacks()
+	switch {
+	case v == patch.Version{}:
+		r.add("envoy version", Warn, fmt.Sprintf("%q is none that lambdamesh can read", text), "what lambdamesh does by version it then leaves: use a release of Envoy's")
+	case !supported:
+		r.add("envoy version", Fail, fields[1]+" cannot invoke functions", "use 1.31 or later")
+	case len(lacks) > 0:
+		r.add("envoy version", Warn, fields[1]+" cannot do all: "+strings.Join(lacks, "; "), "where that is needed, use a later one")
+	default:
+		r.add("envoy version", OK, fields[1], "")
+	}
 }
 
 func checkStream(r *Report, stats map[string]float64) {
@@ -56,33 +92,72 @@ func checkStream(r *Report, stats map[string]float64) {
 	} else {
 		r.add("envoy xds", Fail, "not connected", "does its bootstrap name lambdamesh (-grpc-addr), and does TLS fit? Its log says why")
 	}
-	for _, one := range []string{"cluster_manager.cds.update_rejected", "listener_manager.lds.update_rejected"} {
-		if n := stats[one]; n > 0 {
-			r.add("envoy refusals", Warn, fmt.Sprintf("%s is %.0f", one, n), "its page at lambdamesh has its words, if it refused what lambdamesh made; else its log")
-		}
-	}
 }
 
-// checkCredentials: Envoy counts refreshes only where credentials come from a service
-// (EC2, ECS, EKS, STS), not from variables or files.
-func checkCredentials(r *Report, stats map[string]float64) {
-	succeeded, failed := 0.0, 0.0
-	for name, value := range stats {
-		switch {
-		case strings.HasSuffix(name, ".credential_refreshes_succeeded"):
-			succeeded += value
-		case strings.HasSuffix(name, ".credential_refreshes_failed"):
-			failed += value
+// checkRefusals: of every type of resource; those of routes and endpoints are counted for
+// each by itself.
+func checkRefusals(r *Report, stats map[string]float64) {
+	var refused []string
+	for name, n := range stats {
+		if strings.HasSuffix(name, ".update_rejected") && n > 0 {
+			refused = append(refused, fmt.Sprintf("%s is %.0f", name, n))
 		}
 	}
+	slices.Sort(refused)
+	switch n := len(refused); {
+	case n == 0:
+		r.add("envoy refusals", OK, "it refused no update", "")
+		return
+	case n > mostRefusals:
+		refused = append(refused[:mostRefusals], fmt.Sprintf("and %d more", n-mostRefusals))
+	}
+	r.add("envoy refusals", Warn, "since its start "+strings.Join(refused, ", "), "its page at lambdamesh has its words, if it refused what lambdamesh made; else its log")
+}
+
+// mostRefusals are those that a line names.
+const mostRefusals = 5
+
+// checkCredentialsOf: Envoy counts refreshes only where credentials come from a service
+// (EC2, ECS, EKS, STS), not from variables or files.
+func checkCredentialsOf(r *Report, stats map[string]float64) {
+	succeeded, failed := sum(stats, ".credential_refreshes_succeeded"), sum(stats, ".credential_refreshes_failed")
 	switch {
 	case succeeded > 0:
-		r.add("envoy credentials", OK, fmt.Sprintf("read %.0f times", succeeded), "")
+		r.add("envoy credentials", OK, fmt.Sprintf("loaded %.0f times", succeeded), "")
 	case failed > 0:
-		r.add("envoy credentials", Fail, fmt.Sprintf("%.0f attempts failed", failed), "give its host, task or pod a role, and let it reach the metadata service")
+		r.add("envoy credentials", Fail, fmt.Sprintf("none are loaded: %.0f attempts failed", failed), "give its host, task or pod a role, and let it reach the metadata service")
 	default:
 		r.add("envoy credentials", Skip, "it counts none that come from variables or files, and none before the first function", "")
 	}
+}
+
+// checkCalls: a function may answer 403 of its own will, so it is no failure.
+func checkCalls(r *Report, stats map[string]float64) {
+	functions, refused := 0, 0.0
+	for name := range stats {
+		if cluster, ok := strings.CutSuffix(name, ".aws_lambda.server_error"); ok && strings.HasPrefix(cluster, "cluster.") {
+			functions++
+			refused += stats[cluster+".upstream_rq_403"]
+		}
+	}
+	switch {
+	case functions == 0:
+		r.add("envoy functions", Skip, "it has none, or has them in listener mode", "lambdamesh inspect NAME says which Envoys have a function, and why not")
+	case refused > 0:
+		r.add("envoy functions", Warn, fmt.Sprintf("it has %d; %.0f calls were answered with 403", functions, refused),
+			"if AWS said so and not a function: it found no credentials, or its role may not invoke; the body of such an answer says which")
+	default:
+		r.add("envoy functions", OK, fmt.Sprintf("it has %d, and no call was answered with 403", functions), "")
+	}
+}
+
+func sum(stats map[string]float64, suffix string) (total float64) {
+	for name, n := range stats {
+		if strings.HasSuffix(name, suffix) {
+			total += n
+		}
+	}
+	return total
 }
 
 func readStats(ctx context.Context, admin string) (map[string]float64, error) {

@@ -3,7 +3,6 @@
 package doctor
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,12 +27,25 @@ type Finding struct {
 	Check   string  `json:"check"`
 	Verdict Verdict `json:"verdict"`
 	Text    string  `json:"text"`
-	Next    string  `json:"next"` // what to do; empty if nothing
+	Next    string  `json:"next"`           // what to do; empty if nothing
+	Rule    string  `json:"rule,omitempty"` // what is missing in the policy, to be pasted into it
+
+	policy policy // that the rule is for
 }
 
-// Report is all findings, in the order in which they were made.
+// policy is what a rule belongs into; its words stand over the rules of a report.
+type policy string
+
+const (
+	consulPolicy policy = "To add to the policy of lambdamesh's Consul token:"
+	iamPolicy    policy = "Statements to add to the IAM policy of these credentials:"
+)
+
+// Report is all findings, in the order of the checks, whichever ended first.
 type Report struct {
 	Findings []Finding `json:"findings"`
+
+	bound time.Duration // of one question to anybody
 }
 
 // Failed reports whether a check failed.
@@ -46,10 +58,11 @@ func (r *Report) Failed() bool {
 	return false
 }
 
-func (r *Report) add(check string, v Verdict, text, next string) {
+func (r *Report) add(check string, v Verdict, text, next string) *Finding {
 	// One line each, whatever a server answers.
 	oneLine := func(s string) string { return strings.Join(strings.Fields(s), " ") }
 	r.Findings = append(r.Findings, Finding{Check: check, Verdict: v, Text: oneLine(text), Next: oneLine(next)})
+	return &r.Findings[len(r.Findings)-1]
 }
 
 // WriteJSON writes the report for programs.
@@ -60,8 +73,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return encoder.Encode(r)
 }
 
-// WriteTable writes the report for people: a line for each check, and below it what to
-// do.
+// WriteTable writes the report for people: a line for each check, below it what to do,
+// and at the end the rules that are missing, to be pasted.
 func (r *Report) WriteTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {
@@ -70,12 +83,35 @@ func (r *Report) WriteTable(w io.Writer) error {
 			fmt.Fprintf(table, "\t\t-> %s\n", f.Next)
 		}
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, of := range []policy{consulPolicy, iamPolicy} {
+		if rules := r.rules(of); len(rules) > 0 {
+			if _, err := fmt.Fprintf(w, "\n%s\n\n%s\n", of, strings.Join(rules, of.separator())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// askTimeout bounds one question to anybody.
-const askTimeout = 10 * time.Second
+func (p policy) separator() string {
+	if p == iamPolicy { // JSON
+		return ",\n"
+	}
+	return "\n"
+}
 
-func asking(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, askTimeout)
+// rules are those that are missing in a policy, each once.
+func (r *Report) rules(of policy) []string {
+	var rules []string
+	seen := map[string]bool{}
+	for _, f := range r.Findings {
+		if f.policy == of && f.Rule != "" && !seen[f.Rule] {
+			seen[f.Rule] = true
+			rules = append(rules, f.Rule)
+		}
+	}
+	return rules
 }
