@@ -36,7 +36,7 @@ func TestStatusPages(t *testing.T) {
 	s.run("a function, and its Envoys", func(t *testing.T) {
 		s.page("/", ">1</b><span>function in the mesh", ">2</b><span>Envoys connected", "What the registrator changed last")
 		s.page("/functions?q=HELL", `href="/functions/hello"`, "terminating gateway", hello)
-		s.page("/functions/hello", hello, `href="/proxies/`+gateway.Name+`"`, "synchronous", "The registrator's last run")
+		s.page("/functions/hello", hello, `href="/proxies/`+gateway.Name+`"`, "synchronous", "What the registrator did", ">create</span>")
 		s.page("/proxies", `href="/proxies/`+gateway.Name+`"`, "terminating-gateway", "connect-proxy")
 		s.page("/proxies/"+gateway.Name, `href="/functions/hello"`, "hello.default.dc1.internal.", "It has refused nothing")
 		twin(s, "/functions/hello", func(f struct {

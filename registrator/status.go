@@ -16,7 +16,8 @@ type Status struct {
 	Skipped []Skip
 	Kept    []Kept // what nobody asks for and stays
 
-	Runs []Run // the last ones, the newest first; never changed
+	Runs   []Run  // the last ones, the newest first; never changed
+	Latest []Made // the changes that were made last, however long ago; as Runs
 
 	Running time.Time // since when a full run is under way; zero if none is
 	Standby bool      // another replica holds the lock, and makes the runs
@@ -31,6 +32,12 @@ type Run struct {
 	Made      int // changes
 	Error     string
 	Changes   []Change // the first of those made or tried, no more than RunChanges
+}
+
+// Made is a change that was made.
+type Made struct {
+	At time.Time // when its run ended
+	Change
 }
 
 // RunKind is what a run looked at.
@@ -49,6 +56,9 @@ const (
 
 	// RunChanges is how many changes of a run are told one by one.
 	RunChanges = 5
+
+	// LatestKept is how many of the last changes Status tells of.
+	LatestKept = 20
 )
 
 // begun notes that a full run is under way.
@@ -91,10 +101,20 @@ func (r *Registrator) keepRunLocked(kind RunKind, began, ended time.Time, result
 	if err != nil {
 		run.Error = err.Error()
 	}
+	var made []Made
 	for _, change := range result.Plan.Changes {
-		if change.Kind != KindConflict && len(run.Changes) < RunChanges {
+		if change.Kind == KindConflict {
+			continue
+		}
+		if len(run.Changes) < RunChanges {
 			run.Changes = append(run.Changes, change)
 		}
+		if change.Undone == "" && len(made) < LatestKept {
+			made = append(made, Made{ended, change})
+		}
+	}
+	if len(made) > 0 {
+		r.status.Latest = append(made, r.status.Latest[:min(len(r.status.Latest), LatestKept-len(made))]...)
 	}
 	r.status.Runs = slices.Insert(slices.Clone(r.status.Runs[:min(len(r.status.Runs), RunsKept-1)]), 0, run)
 }

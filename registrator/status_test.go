@@ -45,7 +45,27 @@ func testRunsAreTold(t *testing.T, m *mesh) {
 	for range RunsKept {
 		m.look(r, "g")
 	}
-	if n := len(r.Status().Runs); n != RunsKept {
+	status := r.Status()
+	if n := len(status.Runs); n != RunsKept {
 		t.Errorf("%d runs are kept", n)
 	}
+	latest := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, made := range r.Status().Latest {
+			got = append(got, fmt.Sprintf("%s %s", made.Kind, made.Service))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the last changes (-want +got):\n%s", diff)
+		}
+	}
+	latest("create g", "create f") // though runs without changes came after them
+	var all []string
+	for i := range LatestKept - 1 {
+		name := fmt.Sprintf("h%02d", i)
+		m.aws.Put(name, Enabled())
+		all = append(all, "create "+name)
+	}
+	m.sync(r)
+	latest(append(all, "create g")...)
 }

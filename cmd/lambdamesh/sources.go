@@ -98,6 +98,9 @@ func (s *server) registratorRuns() admin.Runs {
 		}
 		runs.Recent = append(runs.Recent, run)
 	}
+	for _, one := range status.Latest {
+		runs.Latest = append(runs.Latest, admin.Latest{At: one.At, Change: adminChange(one.Change)})
+	}
 	for _, one := range status.Skipped {
 		runs.Skipped = append(runs.Skipped, admin.Skipped{Function: one.Function, Reason: one.Reason, Expected: one.Expected()})
 	}

@@ -67,10 +67,13 @@ func shown(services ...lambda.Service) admin.Sources {
 func runs(last time.Time) admin.Runs {
 	theirs := strings.ReplaceAll(arnOf("billing"), "123456789012", "210987654321")
 	const unread = "us-east-1 of account 210987654321 was not read in this run: it is another registrator's, or could not be read"
+	created := admin.Change{Kind: "create", Service: "checkout", Reason: arnOf("checkout") + " is tagged"}
+	updated := admin.Change{Kind: "update", Service: "thumbnails", Reason: "Meta differs: timeout"}
 	return admin.Runs{
+		Latest: []admin.Latest{{At: last, Change: created}, {At: last.Add(-3 * time.Minute), Change: updated}},
 		Recent: []admin.Run{
-			{Kind: "sync", Ended: last, TookSeconds: 1.234, Functions: 4, Made: 1, Changes: []admin.Change{{Kind: "create", Service: "checkout", Reason: arnOf("checkout") + " is tagged"}}},
-			{Kind: "look", Ended: last.Add(-3 * time.Minute), TookSeconds: 0.08, Functions: 1, Made: 4, Changes: []admin.Change{{Kind: "update", Service: "thumbnails", Reason: "Meta differs: timeout"}}},
+			{Kind: "sync", Ended: last, TookSeconds: 1.234, Functions: 4, Made: 1, Changes: []admin.Change{created}},
+			{Kind: "look", Ended: last.Add(-3 * time.Minute), TookSeconds: 0.08, Functions: 1, Made: 4, Changes: []admin.Change{updated}},
 			{Kind: "sync", Ended: last.Add(-5 * time.Minute), TookSeconds: 0.4, Functions: 4, Error: "writing the service-defaults entry of checkout: no leader", Changes: []admin.Change{{Kind: "create", Service: "checkout", Undone: "no leader"}}},
 		},
 		Skipped: []admin.Skipped{
@@ -123,7 +126,7 @@ func TestPages(t *testing.T) {
 		"/functions?q=nothing":       {"No service fits"},
 		"/functions/checkout":        {"arn:aws:lambda:us-east-1:123456789012:function:checkout", "gateway-1", "30", "What its Meta says", "find a registered implementation", "failover's target", "is tagged"},
 		"/functions/CHECKOUT":        {"gateway-1"},
-		"/functions/mail":            {"Why it is not invoked", "not a whole number", "no endpoints", "What its Envoy extension says"},
+		"/functions/mail":            {"Why it is not invoked", "not a whole number", "no endpoints", "What its Envoy extension says", "stands", "made by somebody else"},
 		"/proxies":                   {"gateway-1", "terminating-gateway", "1.38.3"},
 		"/proxies/gateway-1":         {"checkout.default.dc1", "its state is error", "find a registered implementation", "90 s ago", "a cluster response, with something of lambdamesh's in it"},
 		"/proxies/api-sidecar-proxy": {"all as Consul made it", "refused nothing"},
@@ -242,6 +245,7 @@ func TestNamesAreEscaped(t *testing.T) {
 	}
 	s.Runs = func() admin.Runs {
 		return admin.Runs{
+			Latest:  []admin.Latest{{Change: admin.Change{Kind: evil, Service: evil, Reason: evil}}},
 			Recent:  []admin.Run{{Kind: evil, Error: evil}, {Changes: []admin.Change{{Kind: evil, Service: evil, Reason: evil}}}},
 			Skipped: []admin.Skipped{{Function: evil, Reason: evil}},
 			Kept:    []admin.Kept{{Service: evil, Function: evil, By: evil, Reason: evil}, {By: "scope", Reason: evil}},

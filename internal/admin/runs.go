@@ -13,6 +13,7 @@ type Runs struct {
 	Running *time.Time `json:"running"` // since when a full run is under way; null: none is
 	Standby bool       `json:"standby"` // another replica makes the runs
 	Recent  []Run      `json:"runs"`    // the last ones, the newest first
+	Latest  []Latest   `json:"latest"`  // the changes that were made last, the newest first
 
 	// Of the last full run that came to a plan.
 	Skipped []Skipped `json:"skipped"`
@@ -28,6 +29,12 @@ type Run struct {
 	Made        int       `json:"made"`      // changes
 	Error       string    `json:"error"`
 	Changes     []Change  `json:"changes"` // the first few of those made or tried
+}
+
+// Latest is a change that was made.
+type Latest struct {
+	At time.Time `json:"at"`
+	Change
 }
 
 // Skipped is a function for which nothing is done.
@@ -102,7 +109,7 @@ func (s Sources) registratorPage() *RegistratorPage {
 		page.Runs = s.Runs()
 	}
 	page.Changes, page.Skipped, page.Kept = list(page.Changes), list(page.Skipped), list(page.Kept)
-	page.Recent = list(page.Recent)
+	page.Recent, page.Latest = list(page.Recent), list(page.Latest)
 	for i := range page.Recent {
 		page.Recent[i].Changes = list(page.Recent[i].Changes)
 	}

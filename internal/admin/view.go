@@ -24,12 +24,6 @@ type Overview struct {
 	Latest       []Latest     `json:"latest"`      // changes that the registrator made, the newest first
 }
 
-// Latest is a change, and when it was made.
-type Latest struct {
-	At time.Time `json:"at"`
-	Change
-}
-
 // maxLatest bounds Overview.Latest.
 const maxLatest = 5
 
@@ -75,7 +69,7 @@ func (s Sources) overview(now time.Time) Overview {
 	}
 	if page := s.registratorPage(); page != nil {
 		o.Problems = append(o.Problems, page.problems()...)
-		o.Latest = page.latest()
+		o.Latest = page.Latest[:min(len(page.Latest), maxLatest)]
 	}
 	mistaken := map[string]bool{}
 	for _, one := range state.Services {
@@ -130,19 +124,6 @@ func (p *RegistratorPage) problems() []Problem {
 	return all
 }
 
-// latest are the changes that were made last.
-func (p *RegistratorPage) latest() []Latest {
-	all := []Latest{}
-	for _, run := range p.Recent {
-		for _, c := range run.Changes {
-			if c.Undone == "" && len(all) < maxLatest {
-				all = append(all, Latest{run.Ended, c})
-			}
-		}
-	}
-	return all
-}
-
 // More is how many problems are not told one by one.
 func (o Overview) More() int { return o.ProblemCount - len(o.Problems) }
 
@@ -164,7 +145,8 @@ type Function struct {
 	Refusals []FunctionRefusal `json:"refusals"` // by proxies
 
 	NotInvoked []FunctionProxy `json:"not_invoked"` // by proxies that call it, and why
-	Changes    []Change        `json:"changes"`     // of the registrator's last plan, a conflict included
+	Undone     []Change        `json:"undone"`      // by the registrator's last run, a conflict included
+	Latest     []Latest        `json:"latest"`      // what the registrator did with it last
 }
 
 // FunctionProxy is a proxy that has a function.
@@ -217,13 +199,18 @@ func (s Sources) functions(now time.Time) []Function {
 	functions := make([]Function, len(state.Services))
 	byName := map[string]*Function{}
 	for i, one := range state.Services {
-		functions[i] = Function{Service: one, Proxies: []FunctionProxy{}, Refusals: []FunctionRefusal{}, NotInvoked: []FunctionProxy{}, Changes: []Change{}}
+		functions[i] = Function{Service: one, Proxies: []FunctionProxy{}, Refusals: []FunctionRefusal{}, NotInvoked: []FunctionProxy{}, Undone: []Change{}, Latest: []Latest{}}
 		byName[strings.ToLower(one.FullName())] = &functions[i]
 	}
-	if r := state.Registrator; r != nil {
-		for _, c := range r.Changes {
-			if f := byName[strings.ToLower(c.FullName())]; f != nil {
-				f.Changes = append(f.Changes, c)
+	if page := s.registratorPage(); page != nil {
+		for _, c := range page.Changes {
+			if f := byName[strings.ToLower(c.FullName())]; f != nil && (c.Kind == conflict || c.Undone != "") {
+				f.Undone = append(f.Undone, c)
+			}
+		}
+		for _, l := range page.Latest {
+			if f := byName[strings.ToLower(l.FullName())]; f != nil {
+				f.Latest = append(f.Latest, l)
 			}
 		}
 	}
