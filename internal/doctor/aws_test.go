@@ -292,7 +292,7 @@ func TestProviders(t *testing.T) {
 		{"instance", []string{"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + fakeMetadata.URL}, OK, "by instance's role .IMDS"},
 		{"container refuses", []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + fakeMetadata.URL + "/refuses"}, Fail, "asked: container's role.*no role here"},
 		{"web identity without its file", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=/nowhere", "AWS_ROLE_ARN=" + roleARN}, Fail, "asked: web identity.*/nowhere"},
-		{"nobody", []string{"AWS_EC2_METADATA_DISABLED=true"}, Fail, "asked: nobody"},
+		{"nobody", []string{"AWS_EC2_METADATA_DISABLED=true"}, Fail, "asked: the default profile alone"},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			// For a web identity the SDK heeds the variable of the service alone.

@@ -40,7 +40,8 @@ func providerOf(source string) string {
 }
 
 // asked is the provider that the environment selects: the first of the SDK's chain that
-// is configured, the others are not asked then.
+// is configured, the others are not asked then. What a default profile holds is not known
+// here.
 func asked() string {
 	switch {
 	case os.Getenv("AWS_ACCESS_KEY_ID") != "" && os.Getenv("AWS_SECRET_ACCESS_KEY") != "":
@@ -52,9 +53,9 @@ func asked() string {
 	case os.Getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != "", os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") != "":
 		return providerOf("CredentialsEndpointProvider")
 	case strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true"):
-		return "nobody: no variable, no profile, and AWS_EC2_METADATA_DISABLED is true"
+		return "the default profile alone, as AWS_EC2_METADATA_DISABLED is true"
 	}
-	return providers[3].name
+	return "the default profile, else the " + providers[3].name
 }
 
 // checkCredentials looks for credentials as the SDK does, and says whose they are.
