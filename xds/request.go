@@ -1,6 +1,10 @@
 package xds
 
-import discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+import (
+	"slices"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+)
 
 // onRequest takes a request of Envoy's. It is split: the answer in it goes to
 // Consul only if Consul is owed it in this generation; the subscriptions always
@@ -70,7 +74,7 @@ func (s *session) firstRequest(t *typeState, req *request) {
 		k.has, k.version = true, k.version.to(had.version)
 	}
 	names := req.subscribe
-	if len(names) == 0 || len(names) == 1 && names[0] == "*" {
+	if len(names) == 0 || slices.Contains(names, "*") {
 		t.wildcard = true
 	}
 	var subscribe []string

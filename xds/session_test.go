@@ -256,3 +256,15 @@ func TestUnknownTypesPass(t *testing.T) {
 	p.getsNothing()
 	wants(t, p.up(), "other takes o1")
 }
+
+// TestStarAmongNames: an Envoy that wants all clusters and some that it asked for on
+// demand names both in its next stream. To Consul a star is a plain name, by which it
+// would find nothing (1.22.5); all are asked for by naming none.
+func TestStarAmongNames(t *testing.T) {
+	for _, names := range [][]string{nil, {"*"}, {"*", "a"}, {"a", "*"}} {
+		p := play(t, functions(""))
+		wants(t, p.asks(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster, ResourceNamesSubscribe: names}), "cluster")
+		p.sends(typeCluster, "c1", map[string][]byte{"a": modelCluster("a", 0), "b": modelCluster("b", 0)})
+		p.gets(typeCluster, "a", "b")
+	}
+}
