@@ -268,3 +268,36 @@ func TestStarAmongNames(t *testing.T) {
 		p.gets(typeCluster, "a", "b")
 	}
 }
+
+// TestNoPushWithoutConsul: a stream whose token may have been revoked is given nothing of
+// what we know: neither while Consul is away, nor before it has answered again.
+func TestNoPushWithoutConsul(t *testing.T) {
+	p := play(t, functions("arn-1", "fn-a"))
+	p.listening(0, "fn-a")
+	p.onLost()
+	p.onPatcher(functions("arn-2", "fn-a"), []string{"fn-a"}, false)
+	p.getsNothing()
+	p.onAttached()
+	p.onPatcher(functions("arn-3", "fn-a"), []string{"fn-a"}, false)
+	p.getsNothing()
+	p.sends(typeListener, "l1", nil) // no clusters: it says little of the token
+	p.acks(p.gets(typeListener))
+	p.getsNothing()
+	p.sends(typeCluster, "c1", nil)
+	if got := p.gets(typeCluster, "fn-a"); !strings.Contains(string(got.resources[0].body), "arn-3") {
+		t.Errorf("to envoy goes %q", got.resources[0].body)
+	}
+}
+
+// TestNoPushBeforeListeners: until Envoy has asked for listeners its first clusters stay
+// as they are, or it would never finish its initialization (1.40.0).
+func TestNoPushBeforeListeners(t *testing.T) {
+	p := play(t, functions("", "fn-a"))
+	p.asks(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster})
+	p.sends(typeCluster, "c1", map[string][]byte{"dns-a": modelCluster("dns-a", 0)})
+	p.acks(p.gets(typeCluster, "dns-a"))
+	p.onPatcher(functions("arn", "dns-a"), []string{"dns-a"}, false)
+	p.getsNothing()
+	p.asks(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeListener})
+	p.gets(typeCluster, "dns-a")
+}
