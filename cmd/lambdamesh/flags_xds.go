@@ -29,6 +29,11 @@ type xdsFlags struct {
 	grace          time.Duration
 }
 
+// leastMessageSize is room for the first request of an Envoy that connects again: its Node
+// (Envoy 1.40: 61 kB), and name and version of all that it has, 200 bytes for each. A
+// number without a unit, bytes then, is mostly one of MiB.
+const leastMessageSize = 1 << 20
+
 func (f *xdsFlags) declare(flags *pflag.FlagSet) {
 	flags.StringVar(&f.addr, "xds-addr", "127.0.0.1:8512", "where Envoys connect (gRPC); off loopback only with TLS or --xds-insecure")
 	flags.BoolVar(&f.insecure, "xds-insecure", false, "let --xds-addr be off loopback without TLS: tokens and keys cross the network in the clear")
@@ -57,6 +62,9 @@ func (f *xdsFlags) validate() error {
 		if ip, err := netip.ParseAddr(f.advertiseAddr); err != nil || ip.Zone() != "" || ip.IsUnspecified() {
 			return fmt.Errorf("--xds-advertise-addr: %q is not an IP address without port", f.advertiseAddr)
 		}
+	}
+	if f.maxMessageSize < leastMessageSize {
+		return fmt.Errorf("--max-message-size: %s is less than the first request of an Envoy may take (1MiB)", &f.maxMessageSize)
 	}
 	if f.grace <= 0 {
 		return fmt.Errorf("--upstream-grace: %s is not a time to wait", f.grace)

@@ -91,6 +91,7 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve --direct sometimes", says: "auto, auto-failover, never"},
 		{args: "serve --log-level loud", says: "--log-level"},
 		{args: "serve --max-message-size 5M", says: "50MiB"},
+		{args: "serve --max-message-size 50", says: "--max-message-size: 50 is less"},
 		{args: "serve --drain-timeout -1s", says: "--drain-timeout"},
 		{args: "serve --upstream-grace 0s", says: "--upstream-grace"},
 		{args: "serve --consul-grpc-addr ftp://x:1", says: "--consul-grpc-addr"},
