@@ -301,3 +301,60 @@ func TestNoPushBeforeListeners(t *testing.T) {
 	p.asks(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeListener})
 	p.gets(typeCluster, "dns-a")
 }
+
+// TestFirstClustersAreHeld: they wait for the endpoints that decide on one of them, and
+// go as they came when those do not come in time.
+func TestFirstClustersAreHeld(t *testing.T) {
+	for name, end := range map[string]func(*played){
+		"told":    func(p *played) { p.sends(typeEndpoint, "e1", map[string][]byte{"fn-a": assignment("fn-a", 0)}) },
+		"expired": func(p *played) { p.onHoldExpired() },
+	} {
+		p := play(t, functions("arn", "fn-a"))
+		p.asks(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster})
+		p.sends(typeCluster, "c1", map[string][]byte{"fn-a": modelCluster("fn-a", 0)})
+		p.getsNothing()
+		end(p)
+		if got := p.gets(typeCluster, "fn-a"); isPatched(got.resources[0].version) != (name == "told") {
+			t.Errorf("%s: to envoy goes %s", name, brief(got))
+		}
+	}
+}
+
+// TestUnreadClusterIsReadAgain: Envoy brought along a cluster that Consul had no reason to
+// send again; now it is a function's. Only another attachment brings Consul's form of it.
+func TestUnreadClusterIsReadAgain(t *testing.T) {
+	p := play(t, functions("", "fn-a"))
+	p.asks(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster, InitialResourceVersions: map[string]string{"fn-a": "v1"}})
+	p.sends(typeCluster, "c1", nil)
+	if p.wantsReattach() {
+		t.Error("it is read again before anybody wants it changed")
+	}
+	p.onPatcher(functions("arn", "fn-a"), []string{"fn-a"}, false)
+	if !p.wantsReattach() {
+		t.Error("it is not read again")
+	}
+}
+
+// TestContainedResponseIsWhole: what is sent again in place of a response that Envoy
+// refused for our form takes away what that took away, and has what we do not know.
+func TestContainedResponseIsWhole(t *testing.T) {
+	p := play(t, functions("arn", "dns-a"))
+	p.asks(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typeCluster, InitialResourceVersions: map[string]string{"old": "v1"}})
+	sent := &discoveryv3.DeltaDiscoveryResponse{
+		TypeUrl: typeCluster, Nonce: "c1", SystemVersionInfo: "s", RemovedResources: []string{"old"},
+		Resources: []*discoveryv3.Resource{{Name: "dns-a", Version: "v1", Resource: &anypb.Any{TypeUrl: typeCluster, Value: modelCluster("dns-a", 0)}}},
+	}
+	p.sendsFrame(mustMarshal(sent))
+	first := p.gets(typeCluster, "dns-a")
+	p.up()
+	wants(t, p.asks(&discoveryv3.DeltaDiscoveryRequest{
+		TypeUrl: typeCluster, ResponseNonce: first.nonce, ErrorDetail: &status.Status{Code: 13, Message: "dns-a: bad"},
+	}))
+	again := p.gets(typeCluster, "dns-a")
+	var got discoveryv3.DeltaDiscoveryResponse
+	mustUnmarshal(again.frame().Materialize(), &got)
+	if !slices.Equal(got.GetRemovedResources(), []string{"old"}) || got.GetSystemVersionInfo() != "s" {
+		t.Errorf("what is sent again is %v", &got)
+	}
+	wants(t, p.acks(again), "cluster takes c1")
+}
