@@ -23,7 +23,7 @@ func TestBounds(t *testing.T) {
 	outside := s.function("outside", "hello", nil)
 	s.byHand("inside", meta(inside))
 	s.byHand("outside", meta(outside))
-	s.byHand("roled", meta(inside, "role-arn", "arn:aws:iam::123456789012:role/mesh/invoker", "external-id", "an id"))
+	s.byHand("roled", meta(inside, "role-arn", "arn:aws:iam::123456789012:role/mesh/invoker", "external-id", "an-id"))
 	s.byHand("deputy", meta(inside, "role-arn", "arn:aws:iam::123456789012:role/admin"))
 	s.byHand("roled-url", meta(inside, "role-arn", "arn:aws:iam::123456789012:role/mesh/invoker",
 		"invoke-mode", "url", "url", "https://inside.lambda-url.us-east-1.on.aws"))

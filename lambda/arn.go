@@ -29,6 +29,12 @@ var (
 	roleForm      = regexp.MustCompile(`^arn:aws(-[a-z0-9]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$`)
 )
 
+// externalIDForm is AWS's own (STS's reference, AssumeRole). Nothing else may pass: Envoy
+// puts the id into the query of its call to STS, where it escapes % and what is not
+// printable ASCII alone (its source, PercentEncoding::encode). An & would begin another
+// parameter, such as a role beside the one that is allowed.
+var externalIDForm = regexp.MustCompile(`^[\w+=,.@:/-]*$`)
+
 // ParseARN reads a function's ARN. The error says which part is wrong.
 func ParseARN(s string) (ARN, error) {
 	parts := strings.Split(s, ":")

@@ -50,11 +50,11 @@ func TestFromMeta(t *testing.T) {
 		{
 			name: "all settings",
 			meta: keys(KeyEnabled, "TRUE", KeyARN, testARN+":prod", KeyPayloadPassthrough, "True", KeyInvocationMode, "asynchronous",
-				KeyTimeout, "900", KeyRoleARN, "arn:aws:iam::123456789012:role/path/invoker", KeyExternalID, "an id",
+				KeyTimeout, "900", KeyRoleARN, "arn:aws:iam::123456789012:role/path/invoker", KeyExternalID, "an-id",
 				KeyInvokeMode, "API", KeyErrorMapping, "false", KeyRetries, "10"),
 			want: Entry{Enabled: true, Function: Function{
 				ARN: parsedARN.WithQualifier("prod"), PayloadPassthrough: true, Asynchronous: true, Timeout: 15 * time.Minute,
-				RoleARN: "arn:aws:iam::123456789012:role/path/invoker", ExternalID: "an id", RawErrors: true, Retries: 10,
+				RoleARN: "arn:aws:iam::123456789012:role/path/invoker", ExternalID: "an-id", RawErrors: true, Retries: 10,
 			}},
 		},
 		{
@@ -125,6 +125,8 @@ var wrongSettings = []struct{ key, value string }{
 	{KeyCredentialsProfile, ""},
 	{KeyCredentialsProfile, "a\nb"},
 	{KeyCredentialsProfile, "a\xffb"},
+	{KeyCredentialsProfile, "a\u202eb"}, // turns what follows around, for who reads it
+	{KeyCredentialsProfile, "a\u009bb"},
 	{KeyCredentialsProfile, strings.Repeat("a", 257)},
 	{KeyRoleARN, "invoker"},
 	{KeyRoleARN, "arn:aws:iam::123456789012:user/me"},
@@ -154,8 +156,8 @@ func TestFromMetaMistakes(t *testing.T) {
 		{"region", keys(KeyEnabled, "true", KeyARN, testARN, KeyRegion, "us-east-2"), []wrong{{KeyRegion, "us-east-2"}}},
 		{"disabled and wrong", keys(KeyEnabled, "false", KeyARN, "hello"), []wrong{{KeyARN, "hello"}}},
 		{
-			"external id alone", keys(KeyEnabled, "true", KeyARN, testARN, KeyExternalID, "an id"),
-			[]wrong{{KeyExternalID, "an id"}},
+			"external id alone", keys(KeyEnabled, "true", KeyARN, testARN, KeyExternalID, "an-id"),
+			[]wrong{{KeyExternalID, "an-id"}},
 		},
 		{
 			"profile beside role",
@@ -166,6 +168,11 @@ func TestFromMetaMistakes(t *testing.T) {
 			"short external id",
 			keys(KeyEnabled, "true", KeyARN, testARN, KeyExternalID, "x", KeyRoleARN, "arn:aws:iam::123456789012:role/r"),
 			[]wrong{{KeyExternalID, "x"}},
+		},
+		{
+			"external id with another role in it", // Envoy escapes no & in its call to STS
+			keys(KeyEnabled, "true", KeyARN, testARN, KeyRoleARN, "arn:aws:iam::123456789012:role/r", KeyExternalID, "x&RoleArn=arn:aws:iam::123456789012:role/admin"),
+			[]wrong{{KeyExternalID, "x&RoleArn=arn:aws:iam::123456789012:role/admin"}},
 		},
 		{"no URL", keys(KeyEnabled, "true", KeyARN, testARN, KeyInvokeMode, "url"), []wrong{{KeyURL, ""}}},
 		{

@@ -31,7 +31,7 @@ func functions() *rapid.Generator[Function] {
 		// Values are trimmed when read: none begins or ends in a space.
 		if rapid.Bool().Draw(t, "with role") {
 			f.RoleARN = rapid.StringMatching(`arn:aws:iam::[0-9]{12}:role/[a-zA-Z0-9+=,.@_/-]{1,100}`).Draw(t, "role")
-			f.ExternalID = rapid.StringMatching(`([!-~][ -~]{0,200}[!-~])?`).Draw(t, "external id")
+			f.ExternalID = rapid.StringMatching(`([a-zA-Z0-9_+=,.@:/-]{2,200})?`).Draw(t, "external id")
 		} else {
 			f.CredentialsProfile = rapid.StringMatching(`([!-~]([ -~]{0,200}[!-~])?)?`).Draw(t, "profile")
 		}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Prefix stands before every key, in the tags of a function and in the Meta of
@@ -104,9 +105,15 @@ func Settings() []Setting {
 			get: func(f Function) string { return f.RoleARN },
 		},
 		{
-			Key: KeyExternalID, Values: "2 to 1224 characters", Default: "none",
+			Key: KeyExternalID, Values: "2 to 1224 letters, digits and characters of _+=,.@:/-", Default: "none",
 			Doc: "The external id that the role's trust policy asks for.",
-			set: func(f *Function, v string) error { f.ExternalID = v; return printable(v, 2, 1224) },
+			set: func(f *Function, v string) error {
+				f.ExternalID = v
+				if len(v) < 2 || len(v) > 1224 || !externalIDForm.MatchString(v) {
+					return fmt.Errorf("not 2 to 1224 letters, digits and characters of _+=,.@:/-")
+				}
+				return nil
+			},
 			get: func(f Function) string { return f.ExternalID },
 		},
 		{
@@ -169,7 +176,7 @@ func printable(v string, low, high int) error {
 		return fmt.Errorf("not %d to %d characters", low, high)
 	}
 	for _, r := range v {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return fmt.Errorf("not plain text")
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 // TestRoleSigns: with a role, Envoy's own credentials sign nothing.
 func TestRoleSigns(t *testing.T) {
-	f := lambda.Function{ARN: arnIn("aws", "us-east-1"), RoleARN: "arn:aws:iam::123456789012:role/r", ExternalID: "an id"}
+	f := lambda.Function{ARN: arnIn("aws", "us-east-1"), RoleARN: "arn:aws:iam::123456789012:role/r", ExternalID: "an-id"}
 	c, to := invoke(t, f, Options{AllowRoles: Bounds{"*"}}, Version{1, 40, 0})
 	var names []string
 	var invoked awslambdav3.Config

@@ -83,7 +83,7 @@ func TestURLCheck(t *testing.T) {
 func TestURLCluster(t *testing.T) {
 	profiled, assumed := byURL(), byURL()
 	profiled.CredentialsProfile = "payments"
-	assumed.RoleARN, assumed.ExternalID = "arn:aws:iam::123456789012:role/r", "an id"
+	assumed.RoleARN, assumed.ExternalID = "arn:aws:iam::123456789012:role/r", "an-id"
 	for _, f := range []lambda.Function{byURL(), profiled, assumed} {
 		c, _ := invoke(t, f, Options{EndpointURL: "https://127.0.0.1:4566", AllowRoles: Bounds{"*"}}, current)
 		chain := protocol(t, c).GetHttpFilters()
