@@ -26,9 +26,11 @@ func NewServiceName(name, namespace, partition string) ServiceName {
 	}
 }
 
-// String is the name alone where the rest is default, else partition/namespace/name.
+// String is the name alone where the rest is default, else partition/namespace/name. A
+// name with a slash in it, which Consul takes, is written in full: it could else be read
+// as another service's.
 func (n ServiceName) String() string {
-	if n.Namespace == DefaultName && n.Partition == DefaultName {
+	if n.Namespace == DefaultName && n.Partition == DefaultName && !strings.Contains(n.Name, "/") {
 		return n.Name
 	}
 	return n.Partition + "/" + n.Namespace + "/" + n.Name
@@ -56,7 +58,7 @@ func (n ServiceName) Compare(m ServiceName) int {
 
 // ParseServiceName reads what String writes.
 func ParseServiceName(s string) ServiceName {
-	if parts := strings.Split(s, "/"); len(parts) == 3 {
+	if parts := strings.SplitN(s, "/", 3); len(parts) == 3 {
 		return NewServiceName(parts[2], parts[1], parts[0])
 	}
 	return NewServiceName(s, "", "")

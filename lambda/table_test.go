@@ -18,6 +18,14 @@ func TestServiceName(t *testing.T) {
 	if got := NewServiceName("hello", "team", "").String(); got != "default/team/hello" {
 		t.Errorf("String = %q", got)
 	}
+	for _, name := range []string{"hello", "a/b", "default/default/hello", "a/b/c/d", "/", ""} {
+		for _, space := range []string{"", "team"} {
+			want := NewServiceName(name, space, "")
+			if got := ParseServiceName(want.String()); got != want {
+				t.Errorf("%+v came back as %+v", want, got)
+			}
+		}
+	}
 	names := []ServiceName{
 		NewServiceName("a", "z", "p"), NewServiceName("b", "", ""), NewServiceName("a", "", ""), NewServiceName("a", "a", ""),
 	}

@@ -42,7 +42,7 @@ func TestParseIdentity(t *testing.T) {
 		"spiffe://x.consul/ns/team/dc/dc1/svc/web":                "default/team/web",
 		"spiffe://x.consul/ap/east/ns/team/dc/dc1/svc/web":        "east/team/web",
 		"spiffe://x.consul/ap/default/ns/default/dc/dc1/svc/Web":  "Web",
-		"spiffe://x.consul/ns/default/dc/dc1/svc/we%2Fb":          "we/b",
+		"spiffe://x.consul/ns/default/dc/dc1/svc/we%2Fb":          "default/default/we/b",
 		"spiffe://x.consul/agent/client/dc/dc1/id/node":           "",
 		"spiffe://x.consul/gateway/mesh/dc/dc1":                   "",
 		"spiffe://x.consul/ns/default/dc/dc1/svc/":                "",
