@@ -163,7 +163,7 @@ func (c Config) ValidateSettings() error {
 		return fmt.Errorf("--sync-interval: %s is not a time to wait", c.SyncInterval)
 	case c.LockTTL < 0:
 		return fmt.Errorf("--lock-ttl: %s is not a time to live", c.LockTTL)
-	case c.MaxDeleteRatio < 0 || c.MaxDeleteRatio > 1:
+	case !(c.MaxDeleteRatio >= 0 && c.MaxDeleteRatio <= 1): // NaN is neither
 		return fmt.Errorf("--max-delete-ratio: %g is not a share from 0 to 1", c.MaxDeleteRatio)
 	case c.Policy != "" && c.Policy != PolicySync && c.Policy != PolicyUpsertOnly:
 		return fmt.Errorf("--policy: %q is neither %s nor %s", c.Policy, PolicySync, PolicyUpsertOnly)

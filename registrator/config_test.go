@@ -1,6 +1,7 @@
 package registrator
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ func TestConfigValidate(t *testing.T) {
 		{"negative time to live", func(c *Config) { c.LockTTL = -time.Second }, "--lock-ttl"},
 		{"negative interval", func(c *Config) { c.SyncInterval = -time.Second }, "--sync-interval"},
 		{"share above one", func(c *Config) { c.MaxDeleteRatio = 1.5 }, "--max-delete-ratio"},
+		{"share that is no number", func(c *Config) { c.MaxDeleteRatio = math.NaN() }, "--max-delete-ratio"},
 		{"unknown policy", func(c *Config) { c.Policy = "delete-all" }, "--policy"},
 	} {
 		config := Config{Consul: new(api.Client), Regions: fake.Regions(t, nil)}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"time"
 
@@ -81,11 +83,15 @@ type AWSOptions struct {
 // wait for ever for an answer that does not come. None of them blocks by design.
 const requestTimeout = 30 * time.Second
 
+// regionForm is what can be part of an endpoint's host name; of most others the SDK says so
+// at each call alone.
+var regionForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
 // LoadRegions makes the clients of each region from the SDK's own configuration:
 // credentials, endpoints (AWS_ENDPOINT_URL and its kin) and CA bundle come from
 // the AWS_* environment and the shared files. It asks AWS nothing.
 func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
-	if options.Rate < 0 {
+	if !(options.Rate >= 0) || math.IsInf(options.Rate, 0) { // NaN is nothing
 		return nil, fmt.Errorf("--aws-rate: %g is not a number of requests per second", options.Rate)
 	}
 	if options.PageSize < 0 {
@@ -104,6 +110,11 @@ func LoadRegions(ctx context.Context, options AWSOptions) ([]Region, error) {
 	}
 	if len(names) == 0 {
 		return nil, errors.New("--regions: no region given, and AWS_REGION is not set")
+	}
+	for _, name := range names {
+		if !regionForm.MatchString(name) {
+			return nil, fmt.Errorf("--regions: %q is not the name of a region, as us-east-1 is", name)
+		}
 	}
 	if base.Region == "" {
 		base.Region = names[0] // of STS

@@ -207,7 +207,7 @@ func (c *configFile) check(root *cobra.Command) error {
 			return err
 		}
 	}
-	if err := cmp.Or(serve.validate(), serve.registrator.settings().ValidateSettings()); err != nil {
+	if err := cmp.Or(serve.validate(), serve.registrator.validate()); err != nil {
 		return badValue(flagConfig, fmt.Errorf("%s: %w", c.path, err))
 	}
 	return nil

@@ -68,8 +68,23 @@ func (f *registratorFlags) declare(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.force, "force", false, "go past --max-delete-ratio")
 }
 
+// validate is of what needs no client. A Config takes zero for a default; whoever writes
+// it as a flag means something else.
+func (f *registratorFlags) validate() error {
+	switch {
+	case f.interval == 0:
+		return errors.New("--sync-interval: 0s is not a time to wait")
+	case f.awsRate == 0:
+		return errors.New("--aws-rate: 0 is not a number of requests per second")
+	}
+	return f.settings().ValidateSettings()
+}
+
 // open makes a Registrator. It reads AWS's configuration and talks to nobody.
 func (f *registratorFlags) open(ctx context.Context, client *consul.Client, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*registrator.Registrator, error) {
+	if err := f.validate(); err != nil {
+		return nil, err
+	}
 	options := f.aws(metrics)
 	regions, err := registrator.LoadRegions(ctx, options)
 	if err != nil {
