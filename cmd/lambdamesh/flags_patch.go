@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 
@@ -39,6 +40,9 @@ func (f *patchFlags) declare(flags *pflag.FlagSet) {
 
 // options reads and checks what the patch needs.
 func (f *patchFlags) options() (patch.Options, error) {
+	if f.allowARNs != nil && len(f.allowARNs) == 0 { // a variable of a script that was not set would else allow all
+		return patch.Options{}, errors.New("--allow-arns: no glob; leave it out to have all functions invoked")
+	}
 	options := patch.Options{
 		EndpointURL: f.endpointURL, FIPS: f.fips, DualStack: f.dualStack, Direct: patch.Direct(f.direct),
 		AllowARNs: f.allowARNs, AllowRoles: f.allowRoles,

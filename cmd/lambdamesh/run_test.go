@@ -67,6 +67,7 @@ func TestMistakesExitWith2AndOneLine(t *testing.T) {
 		{args: "serve --allow-everything x", says: "--allow-everything"}, // of a later version: not taken in silence
 		{args: "serve --allow-roles x", says: "--allow-roles: \"x\" is neither an ARN"},
 		{args: "serve --allow-arns arn:aws:lambda:*", says: "--allow-arns"},
+		{args: "serve --allow-arns=", says: "--allow-arns: no glob"},
 		{args: "serve --xds-addr 0.0.0.0:0", says: "--xds-insecure"},
 		{args: "serve --xds-addr :0", says: "--xds-insecure"},
 		{args: "serve --xds-addr nowhere", says: "not host:port"},
