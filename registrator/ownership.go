@@ -29,6 +29,11 @@ func (i Instance) isOurs(entry *Entry) bool {
 // marked reports whether the service bears the mark. Only then may it be deleted.
 func (i Instance) marked() bool { return slices.Contains(i.Tags, lambda.Mark) }
 
+// standsFor reports whether the service is of this very function. If its entry then names
+// one that another registrator would read, somebody changed that by hand, which is a drift
+// to be repaired: a registrator writes both, and takes over nothing of another's.
+func (i *Instance) standsFor(arn lambda.ARN) bool { return i != nil && i.marked() && i.arn() == arn }
+
 // arn is the function that the service stands for; zero if it does not say.
 func (i Instance) arn() lambda.ARN {
 	arn, _ := lambda.ParseARN(i.Meta[instanceARN])
@@ -49,7 +54,7 @@ func (e *Entry) arn() lambda.ARN {
 // name is, for this very function, and the entry says nothing to the contrary.
 // Somebody wrote the entry anew; such a drift is repaired.
 func (e *Entry) lostMark(instance *Instance, arn lambda.ARN) bool {
-	if e.marked() || instance == nil || !instance.marked() || instance.arn() != arn || e.hasLambdaExtension() {
+	if e.marked() || !instance.standsFor(arn) || e.hasLambdaExtension() {
 		return false
 	}
 	said, ok := e.Meta[lambda.Prefix+lambda.KeyARN]

@@ -159,6 +159,8 @@ func TestPlan(t *testing.T) {
 		{"of another account", func(s *scenario) { s.kept("f", theirs) }, ""},
 		{"of another region", func(s *scenario) { s.kept("f", elsewhere) }, ""},
 		{"service of another account without its entry", func(s *scenario) { s.instance(ourInstance("f", theirs)) }, ""},
+		{"led astray to another account", func(s *scenario) { s.kept("f", ours).entry(ourEntry(t, "f", theirs)).tagged(function("f")) }, "update f: Meta differs: arn"},
+		{"led astray, and not tagged any more", func(s *scenario) { s.kept("f", ours).entry(ourEntry(t, "f", theirs)) }, ""},
 		{"taken by another account", func(s *scenario) { s.kept("f", theirs).tagged(function("f")) }, "conflict f: it belongs to " + theirs.String() + ", which lies in an account or region that this run did not read"},
 		{"entry without a readable ARN", func(s *scenario) { s.entry(ourEntry(t, "f", ours, lambda.Prefix+"arn", "arn:what")) }, "skip f: …"},
 		{"service without a readable ARN", func(s *scenario) {

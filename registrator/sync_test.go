@@ -323,9 +323,14 @@ func testDriftIsRepaired(t *testing.T, m *mesh) {
 	r := m.registrator(nil)
 	m.sync(r)
 	for name, drift := range map[string]func(){
-		"Meta changed":              func() { e := m.entry("f"); e.Meta[lambda.Prefix+"retries"] = "9"; m.put(e) },
-		"Meta key deleted":          func() { e := m.entry("f"); delete(e.Meta, lambda.Prefix+"enabled"); m.put(e) },
-		"ARN mangled":               func() { e := m.entry("f"); e.Meta[lambda.Prefix+"arn"] = "nonsense"; m.put(e) },
+		"Meta changed":     func() { e := m.entry("f"); e.Meta[lambda.Prefix+"retries"] = "9"; m.put(e) },
+		"Meta key deleted": func() { e := m.entry("f"); delete(e.Meta, lambda.Prefix+"enabled"); m.put(e) },
+		"ARN mangled":      func() { e := m.entry("f"); e.Meta[lambda.Prefix+"arn"] = "nonsense"; m.put(e) },
+		"ARN of another account": func() {
+			e := m.entry("f")
+			e.Meta[lambda.Prefix+"arn"] = Theirs("us-east-1", "f").String()
+			m.put(e)
+		},
 		"mark of the entry deleted": func() { e := m.entry("f"); delete(e.Meta, lambda.Mark); m.put(e) },
 		"all Meta deleted":          func() { e := m.entry("f"); e.Meta = nil; m.put(e) },
 		"entry written anew":        func() { m.put(&api.ServiceConfigEntry{Name: "f", Protocol: "http"}) },

@@ -26,7 +26,7 @@ func (p *planner) wanted(want Want, entry *Entry, ours *Instance, foreign bool) 
 			return
 		}
 		change.Kind = KindAdopt
-	case !owner.IsZero() && owner != arn:
+	case !owner.IsZero() && owner != arn && (p.Scope.Contains(owner) || !ours.standsFor(arn)):
 		reason, ok := p.replaces(owner)
 		if !ok {
 			p.conflict(want.Service, reason)
