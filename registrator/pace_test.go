@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 )
 
@@ -41,6 +42,35 @@ func TestLambdaCallsArePaced(t *testing.T) {
 			if span := calls[i].Sub(calls[i-30]); span < 900*time.Millisecond {
 				t.Fatalf("30 calls in %s", span)
 			}
+		}
+	})
+}
+
+// An attempt that is made again takes from the bucket too: where AWS fails, the
+// registrator asks no more often.
+func TestAttemptsArePaced(t *testing.T) {
+	fake := StartFakeAWS(t)
+	t.Setenv("AWS_MAX_ATTEMPTS", "") // the retryer's own
+	for i := range 60 {
+		fake.Put(fmt.Sprintf("f%02d", i), Enabled())
+	}
+	fake.Fail(Fault{Operation: "GetResources", Status: http.StatusBadRequest, Code: "AccessDeniedException"})
+	fake.Fail(Fault{Operation: "ListTags", Status: http.StatusServiceUnavailable, Code: "ServiceException", Times: 60})
+	synctest.Test(t, func(t *testing.T) {
+		quick := func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.RateLimiter = 100, ratelimit.None
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+			})
+		}
+		start := time.Now()
+		list, err := newSource(fake.Load(t, AWSOptions{client: inMemory{fake}, retryer: quick}), true).list(t.Context(), start)
+		if err != nil || len(list.Functions) != 60 {
+			t.Fatalf("%d functions, error %v", len(list.Functions), err)
+		}
+		// 2 ListFunctions and 60 ListTags twice: 25 at once, 97 at 5 a second.
+		if took := time.Since(start); took < 19*time.Second || took > 20*time.Second {
+			t.Errorf("122 attempts took %s", took)
 		}
 	})
 }
