@@ -144,7 +144,8 @@ func TestFunctionURL(t *testing.T) {
 // visits: the function gets the request, but for what is between the caller, us and AWS.
 func (s *story) visits(c *testmesh.Sidecar, upstream, arn, url string) {
 	const path, query = "/p%20q/%C3%A9~(x)", "a=1&a=2&b&c=x%2Fy&d=%20"
-	if got := s.visited(s.answers(c, upstream, testmesh.Request{}, 201)); got.Headers["x-forwarded-authorization"] != "" {
+	forged := testmesh.Request{Header: http.Header{"X-Forwarded-Authorization": {"Bearer nobody-looked-at"}}}
+	if got := s.visited(s.answers(c, upstream, forged, 201)); got.Headers["x-forwarded-authorization"] != "" {
 		s.t.Errorf("the function saw an Authorization: %+v", got.Headers)
 	}
 	before := len(s.AWS.Invoke.Calls())

@@ -52,11 +52,13 @@ func (o Options) urlEndpoint(url string) (endpoint, error) {
 const forwardedAuthorization = "x-forwarded-authorization"
 
 // urlMutation keeps the caller's orders to AWS from the request, as for the Invoke API, and
-// moves his Authorization. So nothing of his is left in its place if Envoy finds no
+// moves his Authorization: what he sends in its new place goes, since a filter before may
+// have looked at the other one alone. So nothing of his is left in its place if Envoy finds no
 // credentials, and signs nothing.
 func urlMutation(v Version) *headermutationv3.HeaderMutation {
 	return &headermutationv3.HeaderMutation{Mutations: &headermutationv3.Mutations{
 		RequestMutations: append(withoutAWSHeaders(v),
+			remove(forwardedAuthorization),
 			&mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
 				Header:       &corev3.HeaderValue{Key: forwardedAuthorization, Value: "%REQ(authorization)%"},
 				AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
