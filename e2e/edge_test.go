@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -33,7 +34,7 @@ func TestEdge(t *testing.T) {
 			Interval: time.Second, MaxFailures: 2, EnforcingConsecutive5xx: new(uint32(100)), MaxEjectionPercent: new(uint32(100)),
 		}}},
 	}))
-	s.gateway("gateway", "fronted")
+	gateway := s.gateway("gateway", "fronted")
 	web := s.sidecar("web", "near", "fronted")
 	plain := s.sidecar("plain", "fronted")
 	edge := s.ingress("edge", "near", "fronted")
@@ -51,7 +52,7 @@ func TestEdge(t *testing.T) {
 			{edge["near"], ""},
 			{edge["fronted"], "/svc/edge"},
 		} {
-			headers := s.event(test.url, forged)
+			headers := s.event(test.url, forged, nil)
 			got := headers["x-forwarded-client-cert"]
 			if strings.Contains(got, "forged") || !strings.HasSuffix(got, test.who) || (got == "") != (test.who == "") {
 				t.Errorf("%s: the caller is %q, want %q", test.url, got, test.who)
@@ -59,6 +60,18 @@ func TestEdge(t *testing.T) {
 			if tenant, ok := headers["x-amz-tenant-id"]; ok {
 				t.Errorf("%s: the event has the tenant %q", test.url, tenant)
 			}
+		}
+	})
+	// The gateway appends (Consul 1.22.5 has APPEND_FORWARD there): what stands before is
+	// the word of a workload that called with its certificate and without its proxy.
+	s.run("the last of several identities is the gateway's", func(t *testing.T) {
+		headers := s.event(fmt.Sprintf("https://127.0.0.1:%d/", gateway.Port), forged, s.memberTLS("web", "fronted"))
+		before, last, found := cutLast(headers["x-forwarded-client-cert"], ",")
+		if !found || !strings.Contains(before, "forged") || strings.Contains(last, "forged") || !strings.HasSuffix(last, "/svc/web") {
+			t.Errorf("the caller is %q", headers["x-forwarded-client-cert"])
+		}
+		if _, ok := headers["x-amz-tenant-id"]; ok {
+			t.Errorf("the event has the tenant")
 		}
 	})
 	// A function's errors count as any service's do. Where a proxy invokes by itself, the
@@ -84,8 +97,34 @@ func TestEdge(t *testing.T) {
 	s.signed()
 }
 
+// memberTLS is that of a workload which calls a service's gateway with its certificate.
+func (s *story) memberTLS(caller, service string) *tls.Config {
+	s.t.Helper()
+	agent := s.Consul.API().Agent()
+	leaf, _, err := agent.ConnectCALeaf(caller, nil)
+	s.must(err)
+	roots, _, err := agent.ConnectCARoots(nil)
+	s.must(err)
+	pair, err := tls.X509KeyPair([]byte(leaf.CertPEM), []byte(leaf.PrivateKeyPEM))
+	s.must(err)
+	return &tls.Config{
+		Certificates: []tls.Certificate{pair},
+		ServerName:   service + ".default.dc1.internal." + roots.TrustDomain,
+
+		InsecureSkipVerify: true, //nolint:gosec // the gateway's name is a SPIFFE ID, and the gateway is the test's own
+	}
+}
+
+// cutLast cuts around the last sep.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
 // event calls tell.py until it answers, with the headers of its event.
-func (s *story) event(url string, header http.Header) map[string]string {
+func (s *story) event(url string, header http.Header, as *tls.Config) map[string]string {
 	s.t.Helper()
 	var event struct{ Headers map[string]string }
 	s.must(testmesh.Poll(s.ctx, func(ctx context.Context) error {
@@ -94,7 +133,7 @@ func (s *story) event(url string, header http.Header) map[string]string {
 			return err
 		}
 		req.Header = header
-		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: as}}).Do(req)
 		if err != nil {
 			return err
 		}
