@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/lambdamesh/lambdamesh/internal/parts"
@@ -16,28 +18,21 @@ import (
 // shell (```sh), as its reader would, one section after the other.
 type walkthrough struct {
 	*story
-	sections map[string]string // by title
+	page     *testmesh.Page
 	replaced *strings.Replacer
 	dir      string // where its commands run
 	env      []string
 }
-
-var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
 // walkthrough reads one. Its commands find consul, envoy and lambdamesh on their PATH, and in
 // their environment what connects them to the mesh. Pairs of replaced are old and new
 // texts, for what a test cannot choose: ports.
 func (s *story) walkthrough(name string, replaced ...string) *walkthrough {
 	s.t.Helper()
-	w := &walkthrough{story: s, sections: map[string]string{}, replaced: strings.NewReplacer(replaced...), dir: s.t.TempDir()}
-	root, err := testmesh.SourceRoot()
+	w := &walkthrough{story: s, replaced: strings.NewReplacer(replaced...), dir: s.t.TempDir()}
+	var err error
+	w.page, err = testmesh.ReadPage(name)
 	s.must(err)
-	text, err := os.ReadFile(filepath.Join(root, "docs", name))
-	s.must(err)
-	for _, part := range heading.Split(string(text), -1) {
-		title, body, _ := strings.Cut(part, "\n")
-		w.sections[title] = body
-	}
 	bin := s.t.TempDir()
 	lambdamesh, err := testmesh.BuildLambdamesh(s.ctx)
 	s.must(err)
@@ -56,14 +51,9 @@ func (s *story) walkthrough(name string, replaced ...string) *walkthrough {
 // script is all of a section's shell.
 func (w *walkthrough) script(section string) string {
 	w.t.Helper()
-	var b strings.Builder
-	for _, block := range shellBlock.FindAllStringSubmatch(w.sections[section], -1) {
-		b.WriteString(block[1])
-	}
-	if b.Len() == 0 {
-		w.t.Fatalf("the page shows no command under %q", section)
-	}
-	return "set -euo pipefail\n" + w.replaced.Replace(b.String())
+	script, err := w.page.Script(section)
+	w.must(err)
+	return w.replaced.Replace(script)
 }
 
 // follow runs a section's commands to their end and returns what they print. The first that
@@ -97,4 +87,34 @@ func (w *walkthrough) start(name, section string) *testmesh.Process {
 		}
 	})
 	return process
+}
+
+// client of pages: each call is on a connection of its own, so that none is left.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// fetched is what curl does with a URL of the page.
+func fetched(ctx context.Context, url string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// shows waits until a URL answers with a status and these words.
+func (w *walkthrough) shows(url string, status int, says string) {
+	w.t.Helper()
+	w.must(testmesh.Poll(w.ctx, func(ctx context.Context) error {
+		got, body, err := fetched(ctx, url)
+		if err == nil && (got != status || !strings.Contains(body, says)) {
+			err = fmt.Errorf("%s: %d %.200s", url, got, body)
+		}
+		return err
+	}))
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
@@ -22,26 +21,15 @@ func (s *story) documented(section string, replaced ...string) {
 	}
 }
 
-var (
-	hclBlock = regexp.MustCompile("(?s)```hcl\n(.*?)```")
-	heading  = regexp.MustCompile(`(?m)^#+ `)
-)
-
-// entriesOf are the config entries of a section, up to the next heading of any level. A
-// block that is none, such as the upstreams of a registration, is not among them.
+// entriesOf are the config entries of a section. A block that is none, such as the
+// upstreams of a registration, is not among them.
 func (s *story) entriesOf(section string) (entries []string) {
 	s.t.Helper()
-	root, err := testmesh.SourceRoot()
+	page, err := testmesh.ReadPage("topologies.md")
 	s.must(err)
-	text, err := os.ReadFile(filepath.Join(root, "docs", "topologies.md"))
-	s.must(err)
-	for _, part := range heading.Split(string(text), -1) {
-		if title, body, _ := strings.Cut(part, "\n"); title == section {
-			for _, block := range hclBlock.FindAllStringSubmatch(body, -1) {
-				if strings.HasPrefix(block[1], "Kind") {
-					entries = append(entries, block[1])
-				}
-			}
+	for _, block := range page.Blocks(section, "hcl") {
+		if strings.HasPrefix(block, "Kind") {
+			entries = append(entries, block)
 		}
 	}
 	if len(entries) == 0 {

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,55 +27,31 @@ func TestQuickStart(t *testing.T) {
 	w.env = append(w.env, "LAMBDAMESH_XDS_ADDR="+at(xds), "LAMBDAMESH_ADMIN_ADDR="+at(admin), "LAMBDAMESH_CONSUL_GRPC_ADDR="+s.Consul.GRPCAddr(),
 		"LAMBDAMESH_LAMBDA_ENDPOINT_URL="+s.AWS.Invoke.URL(), "LAMBDAMESH_LAMBDA_CA_FILE="+s.AWS.CAFile(), "LAMBDAMESH_DRAIN_TIMEOUT=1s")
 
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	get := func(ctx context.Context, url string) (int, string, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return 0, "", err
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return 0, "", err
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		return resp.StatusCode, string(body), err
-	}
-	until := func(url string, status int, says string) {
-		t.Helper()
-		s.must(testmesh.Poll(s.ctx, func(ctx context.Context) error {
-			got, body, err := get(ctx, url)
-			if err == nil && (got != status || !strings.Contains(body, says)) {
-				err = fmt.Errorf("%s: %d %.200s", url, got, body)
-			}
-			return err
-		}))
-	}
 	call, page := "http://"+at(upstream)+"/orders/7", "http://"+at(admin)
 
 	server := w.start("lambdamesh", "2. lambdamesh")
-	until(page+"/readyz", http.StatusOK, "ok")
+	w.shows(page+"/readyz", http.StatusOK, "ok")
 	w.follow("3. A gateway")
 	w.start("envoy-gateway", "4. Its Envoy")
 	w.follow("5. A caller")
 	w.start("envoy-web", "6. Its sidecar")
 	s.must(s.AWS.Tag(s.ctx, hello, testmesh.EnabledTags()))
 	w.follow("7. Tag the function")
-	until(call, http.StatusOK, "/orders/7")
+	w.shows(call, http.StatusOK, "/orders/7")
 	if out := w.follow("9. See it"); !strings.Contains(out, hello) || !strings.Contains(out, "lambda-gateway") {
 		t.Errorf("inspect says\n%s", out)
 	}
-	until(page+"/functions/hello", http.StatusOK, "lambda-gateway")
+	w.shows(page+"/functions/hello", http.StatusOK, "lambda-gateway")
 
 	w.follow("10. Break it")
-	until(call, http.StatusForbidden, "RBAC")
+	w.shows(call, http.StatusForbidden, "RBAC")
 	s.must(server.Stop())
-	until(call, http.StatusForbidden, "RBAC")
+	w.shows(call, http.StatusForbidden, "RBAC")
 	w.follow("11. Mend it")
-	if status, body, err := get(s.ctx, call); status != http.StatusForbidden {
+	if status, body, err := fetched(s.ctx, call); status != http.StatusForbidden {
 		t.Errorf("without lambdamesh an intention changed what a gateway does: %d %s %v", status, body, err)
 	}
 	w.start("lambdamesh-again", "2. lambdamesh")
-	until(call, http.StatusOK, "/orders/7")
+	w.shows(call, http.StatusOK, "/orders/7")
 	s.signed()
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -15,8 +14,6 @@ import (
 	"github.com/lambdamesh/lambdamesh/internal/parts"
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
-
-var textBlock = regexp.MustCompile("(?s)```text\n(.*?)```")
 
 // TestTroubleshooting brings about what docs/troubleshooting.md is searched for: each line of a
 // section's blocks of text (```text) is what a real Envoy, Consul or lambdamesh says. A line
@@ -42,12 +39,12 @@ func TestTroubleshooting(t *testing.T) {
 	// says checks what a section quotes against what was said.
 	says := func(section, said string) {
 		t.Helper()
-		blocks := textBlock.FindAllStringSubmatch(page.sections[section], -1)
+		blocks := page.page.Blocks(section, "text")
 		if len(blocks) == 0 {
 			t.Errorf("%q quotes nothing; it was said:\n%s", section, said)
 		}
 		for _, block := range blocks {
-			for line := range strings.Lines(block[1]) {
+			for line := range strings.Lines(block) {
 				rest := said
 				for part := range strings.SplitSeq(strings.TrimSpace(line), " ... ") {
 					_, after, found := strings.Cut(rest, part)
