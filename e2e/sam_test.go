@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -27,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/lambdamesh/lambdamesh/internal/eventrules"
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 )
 
@@ -89,24 +89,8 @@ func TestSAMTemplate(t *testing.T) {
 		s.readdress(name, function)
 	}
 
-	s.run("rules match what the registrator follows", func(*testing.T) {
-		arn := "arn:aws:lambda:us-east-1:" + testmesh.AccountID + ":function:hello"
-		called := func(call string) string {
-			return strings.Replace(calledOf(call, arn), `"eventName"`, `"eventSource": "lambda.amazonaws.com", "eventName"`, 1)
-		}
-		calls, tags := rules["registrator-calls"], rules["registrator-tags"]
-		for _, call := range []string{
-			"CreateFunction20150331", "DeleteFunction20150331", "UpdateFunctionConfiguration20150331v2", "TagResource20170331v2",
-			"UntagResource20170331v2", "CreateAlias20150331", "UpdateAlias20150331", "DeleteAlias20150331", "TagResource",
-		} {
-			s.matches(calls, called(call), true)
-		}
-		s.matches(calls, called("CreateFunctionUrlConfig"), false)
-		s.matches(calls, strings.Replace(called("TagResource20170331v2"), `"eventName"`, `"errorCode": "AccessDenied", "eventName"`, 1), false)
-		s.matches(tags, tagsChanged(arn), true)
-		s.matches(tags, strings.ReplaceAll(tagsChanged(arn), testmesh.MetaPrefix, alphaPrefix), true)
-		s.matches(tags, strings.ReplaceAll(tagsChanged(arn), testmesh.MetaPrefix, "cost-centre/"), false)
-		s.matches(tags, strings.ReplaceAll(tagsChanged(arn), `"function"`, `"layer"`), false)
+	s.run("rules match what the registrator follows", func(t *testing.T) {
+		eventrules.Check(t, client, rules["registrator-calls"], rules["registrator-tags"])
 	})
 	s.run("the schedule is a full sync", func(*testing.T) {
 		s.function("early", "hello", testmesh.EnabledTags())
@@ -296,29 +280,6 @@ func (s *story) put(rule, event string) {
 		err = fmt.Errorf("putting an event: %s", aws.ToString(out.Entries[0].ErrorMessage))
 	}
 	s.must(err)
-}
-
-// matches asks EventBridge whether a pattern matches an event.
-func (s *story) matches(pattern, event string, want bool) {
-	s.t.Helper()
-	var whole map[string]any
-	s.must(json.Unmarshal([]byte(event), &whole))
-	for key, value := range map[string]any{
-		"id": "1", "account": testmesh.AccountID, "region": "us-east-1", "time": "2026-11-23T00:00:00Z", "resources": []string{},
-	} {
-		if _, ok := whole[key]; !ok {
-			whole[key] = value
-		}
-	}
-	text, err := json.Marshal(whole)
-	s.must(err)
-	out, err := eventbridge.NewFromConfig(s.AWS.SDKConfig()).TestEventPattern(s.ctx, &eventbridge.TestEventPatternInput{
-		EventPattern: &pattern, Event: aws.String(string(text)),
-	})
-	s.must(err)
-	if out.Result != want {
-		s.t.Errorf("%s matches %s: %t", pattern, event, out.Result)
-	}
 }
 
 // tagsChanged is the tagging service's event of a function.

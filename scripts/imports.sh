@@ -49,7 +49,7 @@ only ./internal/admin 'lambda' 'internal/admin reads through interfaces of its o
 
 # What tests stand on is never in a program. (Go itself lets nothing import cmd.)
 for program in $(go list ./cmd/...); do
-	deny "$program" "$module/(e2e|internal/(testmesh|sigv4proxy|recorder|parts|golden))(/.*)?" 'a program holds no test parts'
+	deny "$program" "$module/(e2e|internal/(testmesh|sigv4proxy|recorder|parts|golden|eventrules))(/.*)?" 'a program holds no test parts'
 done
 
 exit $failed

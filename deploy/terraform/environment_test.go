@@ -51,6 +51,9 @@ func checkEnvironment(t *testing.T, runs results) {
 	}
 }
 
+// object is one of JSON's.
+type object = map[string]any
+
 func environment(made module) object {
 	block := made.values("aws_lambda_function")[0]["environment"].([]any)[0]
 	return block.(object)["variables"].(object)

@@ -1,6 +1,6 @@
-//go:build extra
-
-package terraform
+// Package eventrules holds EventBridge's rules, of whoever makes them, against what a
+// registrator reads. It is a part of tests.
+package eventrules
 
 import (
 	"encoding/json"
@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"github.com/lambdamesh/lambdamesh/internal/testmesh"
 	"github.com/lambdamesh/lambdamesh/lambda"
 	"github.com/lambdamesh/lambdamesh/registrator"
 )
@@ -22,17 +21,11 @@ import (
 // object is one of JSON's.
 type object = map[string]any
 
-// checkPatterns: of all calls of Lambda's API, under all names that CloudTrail may give
-// them, and of changes of tags, the rules pass on those that a registrator looks at, and
-// no others. The emulator's EventBridge does the matching.
-func checkPatterns(t *testing.T, made module) {
-	client := eventbridge.NewFromConfig(testmesh.TestAWS(t, testmesh.AWSConfig{}).SDKConfig())
-	var patterns []string
-	for _, rule := range made.values("aws_cloudwatch_event_rule") {
-		if text, _ := rule["event_pattern"].(string); text != "" {
-			patterns = append(patterns, text)
-		}
-	}
+// Check fails a test unless of all calls of Lambda's API, under all names that CloudTrail
+// may give them, and of changes of tags, the patterns pass on those that a registrator
+// looks at, and no others. The client's EventBridge, of an emulator, does the matching.
+func Check(t testing.TB, client *eventbridge.Client, patterns ...string) {
+	t.Helper()
 	events := slices.Concat(calls(), tagChanges())
 	looks := 0
 	for _, event := range events {
@@ -70,7 +63,7 @@ func calls() []object {
 		if method.Type.NumIn() < 3 || !strings.HasSuffix(method.Type.In(2).String(), "Input") {
 			continue
 		}
-		for _, suffix := range []string{"", "20150331", "20150331v2", "20170331v2"} {
+		for _, suffix := range []string{"", "20150331", "20150331v2", "20170331v2", "20211031"} {
 			found = append(found, call(method.Name+suffix, nil))
 		}
 	}
