@@ -57,6 +57,9 @@ func TestTerraform(t *testing.T) {
 	t.Run("actions", func(t *testing.T) { checkActions(t, registrator, events, made["examples/sqs"]) })
 	t.Run("environment", func(t *testing.T) { checkEnvironment(t, registrator) })
 
+	for _, version := range []string{parts.OldestTerraform, parts.TerraformVersion} {
+		t.Run("page/"+version, func(t *testing.T) { checkPage(t, w, version) })
+	}
 	t.Run("linters", func(t *testing.T) { checkLinters(t, w) })
 	t.Run("tables", checkTables)
 	t.Run("versions", checkVersions)
