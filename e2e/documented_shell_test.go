@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -18,10 +17,9 @@ import (
 // shell (```sh), as its reader would, one section after the other.
 type walkthrough struct {
 	*story
-	page     *testmesh.Page
-	replaced *strings.Replacer
-	dir      string // where its commands run
-	env      []string
+	page *testmesh.Page
+	dir  string // where its commands run
+	env  []string
 }
 
 // walkthrough reads one. Its commands find consul, envoy and lambdamesh on their PATH, and in
@@ -29,10 +27,9 @@ type walkthrough struct {
 // texts, for what a test cannot choose: ports.
 func (s *story) walkthrough(name string, replaced ...string) *walkthrough {
 	s.t.Helper()
-	w := &walkthrough{story: s, replaced: strings.NewReplacer(replaced...), dir: s.t.TempDir()}
-	var err error
-	w.page, err = testmesh.ReadPage(name)
+	page, err := testmesh.ReadPage(name, replaced...)
 	s.must(err)
+	w := &walkthrough{story: s, page: page, dir: s.t.TempDir()}
 	bin := s.t.TempDir()
 	lambdamesh, err := testmesh.BuildLambdamesh(s.ctx)
 	s.must(err)
@@ -48,33 +45,23 @@ func (s *story) walkthrough(name string, replaced ...string) *walkthrough {
 	return w
 }
 
-// script is all of a section's shell.
-func (w *walkthrough) script(section string) string {
-	w.t.Helper()
-	script, err := w.page.Script(section)
-	w.must(err)
-	return w.replaced.Replace(script)
-}
-
 // follow runs a section's commands to their end and returns what they print. The first that
 // fails ends the test.
 func (w *walkthrough) follow(section string) string {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.ctx, "bash", "-c", w.script(section))
-	cmd.Env, cmd.Dir = w.env, w.dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		w.t.Fatalf("the commands under %q: %v\n%s", section, err, out)
-	}
-	return string(out)
+	out, err := w.page.Follow(w.ctx, section, w.dir, w.env)
+	w.must(err)
+	return out
 }
 
 // start runs a section's commands, the last of which is a server, until the end of the
 // test. Name is for its log.
 func (w *walkthrough) start(name, section string) *testmesh.Process {
 	w.t.Helper()
+	script, err := w.page.Script(section)
+	w.must(err)
 	process, err := testmesh.StartProcess(testmesh.Command{
-		Name: name, Path: "/bin/bash", Args: []string{"-c", w.script(section)}, Env: w.env, Dir: w.Dir(),
+		Name: name, Path: "/bin/bash", Args: []string{"-c", script}, Env: w.env, Dir: w.Dir(),
 	})
 	w.must(err)
 	t := w.t

@@ -184,7 +184,7 @@ func (in *installation) registered() {
 		in.t.Fatalf("the page shows %d entries of the catalog", len(blocks))
 	}
 	var entry api.CatalogRegistration
-	in.must(json.Unmarshal([]byte(in.replaced.Replace(blocks[0])), &entry))
+	in.must(json.Unmarshal([]byte(blocks[0]), &entry))
 	_, err := in.Consul.API().Catalog().Register(&entry, (&api.WriteOptions{}).WithContext(in.ctx))
 	in.must(err)
 }

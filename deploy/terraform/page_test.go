@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/lambdamesh/lambdamesh/internal/testmesh"
@@ -16,7 +15,7 @@ import (
 // checkPage does what docs/install-terraform.md says, with its files: the provider is
 // installed from a mirror on this machine, and applying is a test with made up answers.
 func checkPage(t *testing.T, w *workbench, version string) {
-	page, err := testmesh.ReadPage("install-terraform.md")
+	page, err := testmesh.ReadPage("install-terraform.md", "github.com/lambdamesh/lambdamesh//deploy/terraform/modules/", "../modules/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,12 +24,8 @@ func checkPage(t *testing.T, w *workbench, version string) {
 		t.Fatal(err)
 	}
 	for _, section := range []string{"In AWS Lambda", "A queue for a registrator elsewhere"} {
-		names, err := page.WriteFiles(section, "hcl", dir)
-		if err != nil {
+		if _, err := page.WriteFiles(section, "hcl", dir); err != nil {
 			t.Fatal(err)
-		}
-		for _, name := range names {
-			rewrite(t, filepath.Join(dir, name), "github.com/lambdamesh/lambdamesh//deploy/terraform/modules/", "../modules/")
 		}
 	}
 	const test = `
@@ -53,11 +48,9 @@ run "it_can_be_made" {
 	tf := w.in(t, version, "modules/event-rules")
 	tf.dir = dir
 	tf.env = append(tf.env, "TF_CLI_CONFIG_FILE="+w.mirrored(t), "TF_DATA_DIR="+t.TempDir(), "PATH="+filepath.Dir(tf.program)+":"+os.Getenv("PATH"))
-	script, err := page.Script("In AWS Lambda")
-	if err != nil {
+	if _, err := page.Follow(t.Context(), "In AWS Lambda", dir, append(os.Environ(), tf.env...)); err != nil {
 		t.Fatal(err)
 	}
-	execute(t, dir, tf.env, "bash", "-c", script)
 	made := tf.test()
 	if s := made.summary; s.Passed != 1 || s.Failed+s.Errored+s.Skipped > 0 {
 		t.Errorf("%+v", s)
@@ -88,19 +81,4 @@ func (w *workbench) mirrored(t *testing.T) (config string) {
 		t.Fatal(err)
 	}
 	return config
-}
-
-// rewrite replaces in a file what must be there.
-func rewrite(t *testing.T, file, from, to string) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), from) {
-		t.Fatalf("%s has no %q", file, from)
-	}
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(text), from, to)), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,8 +1,10 @@
 package testmesh
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,8 +23,9 @@ type block struct{ language, text string }
 var heading = regexp.MustCompile(`^#+ (.*)$`)
 
 // ReadPage reads one, such as "install.md". A section ends at the next heading of any
-// level; those of one title are one.
-func ReadPage(name string) (*Page, error) {
+// level; those of one title are one. Pairs of replaced are old texts, each of which must
+// be there, and new ones: for what a test cannot choose, such as ports.
+func ReadPage(name string, replaced ...string) (*Page, error) {
 	root, err := SourceRoot()
 	if err != nil {
 		return nil, err
@@ -31,10 +34,15 @@ func ReadPage(name string) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := 0; i < len(replaced); i += 2 {
+		if !strings.Contains(string(text), replaced[i]) {
+			return nil, fmt.Errorf("docs/%s has no %q", name, replaced[i])
+		}
+	}
 	p := &Page{name: name, sections: map[string][]block{}}
 	var title, indent string
 	var open *block
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(strings.NewReplacer(replaced...).Replace(string(text))) {
 		trimmed := strings.TrimSpace(line)
 		fence, fenced := strings.CutPrefix(trimmed, "```")
 		switch {
@@ -76,6 +84,22 @@ func (p *Page) Script(section string) (string, error) {
 		return "", fmt.Errorf("docs/%s shows no command under %q", p.name, section)
 	}
 	return "set -euo pipefail\n" + strings.Join(blocks, ""), nil
+}
+
+// Follow runs a section's script in a folder, and returns what it prints. The error of a
+// command that fails has it all.
+func (p *Page) Follow(ctx context.Context, section, dir string, env []string) (string, error) {
+	script, err := p.Script(section)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "bash", "-c", script)
+	cmd.Dir, cmd.Env = dir, env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("the commands of docs/%s under %q: %w\n%s", p.name, section, err, out)
+	}
+	return string(out), nil
 }
 
 // fileName is a comment that begins with a file's name, as the first line of a block.

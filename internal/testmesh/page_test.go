@@ -50,6 +50,22 @@ func TestPage(t *testing.T) {
 	if text, _ := os.ReadFile("file.hcl"); err != nil || !slices.Equal(names, []string{"file.hcl"}) || string(text) != "# file.hcl: what it is for\na = 1\n" {
 		t.Errorf("written are %v, %q, %v", names, text, err)
 	}
+	replaced, err := ReadPage("a.md", "echo c", "cat go.mod", "b = 2", "b = 3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := replaced.Follow(t.Context(), "B", dir, nil); err != nil || out != "module example.com/pages\n" {
+		t.Errorf("it prints %q, %v", out, err)
+	}
+	if got := replaced.Blocks("A", "hcl"); len(got) != 2 || got[1] != "b = 3\n" {
+		t.Errorf("replaced it is %q", got)
+	}
+	if _, err := ReadPage("a.md", "z = 1", "z = 2"); err == nil {
+		t.Error("what is not there is replaced")
+	}
+	if _, err := page.Follow(t.Context(), "A", dir, nil); err == nil {
+		t.Error("a script with a mistake is well")
+	}
 	if _, err := page.WriteFiles("B", "hcl", dir); err == nil {
 		t.Error("a section without files has some")
 	}
