@@ -17,6 +17,7 @@ ACTIONLINT := $(CACHE)/tools/actionlint-v1.7.12/actionlint
 sums = $(firstword $(shell cat $(1) | cksum))
 HELM := $(CACHE)/tools/helm-v3.22.0/helm
 GOJQ := $(CACHE)/tools/gojq-v0.12.17/gojq
+KUBERNETES := $(CACHE)/tools/kubernetes-$(call sums,tools/kubernetes/go.* tools/kubernetes/*/*.go)
 KUBECHECK := $(CACHE)/tools/kubecheck-$(call sums,tools/kubecheck/*)/kubecheck
 NOMADCHECK := $(CACHE)/tools/nomadcheck-$(call sums,tools/nomadcheck/*)/nomadcheck
 SAM_LINT := $(CACHE)/tools/sam-lint-$(call sums,deploy/sam/requirements.txt)
@@ -68,8 +69,8 @@ terraform-schema: ## Make the schema of the stand-in for Terraform's AWS provide
 	go -C tools/terraform run ./describe -wheel "$(CURDIR)/build/cdktn/cdktn_provider_aws-25.8.1-py3-none-any.whl" -modules "$(CURDIR)/deploy/terraform"
 
 .PHONY: test-deploy
-test-deploy: $(HELM) $(GOJQ) $(KUBECHECK) $(NOMADCHECK) $(SAM_LINT)/.complete ## Check what is deployed with the tools of those who take it: Helm, Kubernetes, Nomad, AWS.
-	PATH="$(dir $(HELM)):$(dir $(GOJQ)):$(dir $(KUBECHECK)):$(dir $(NOMADCHECK)):$(SAM_LINT)/bin:$$PATH" \
+test-deploy: $(HELM) $(GOJQ) $(KUBERNETES)/.complete $(KUBECHECK) $(NOMADCHECK) $(SAM_LINT)/.complete ## Check what is deployed with the tools of those who take it: Helm, Kubernetes, Nomad, AWS.
+	PATH="$(dir $(HELM)):$(dir $(GOJQ)):$(KUBERNETES):$(dir $(KUBECHECK)):$(dir $(NOMADCHECK)):$(SAM_LINT)/bin:$$PATH" \
 		$(TEST_RUNNER) -tags extra -timeout 10m ./deploy/ecs ./deploy/kubernetes ./deploy/nomad ./deploy/sam
 	PATH="$(dir $(GOJQ)):$$PATH" $(TEST_RUNNER) -tags extra -timeout 10m -run '^TestReplicasAsDocumented$$' ./internal/testmesh
 
@@ -197,6 +198,13 @@ $(GOJQ):
 
 $(KUBECHECK) $(NOMADCHECK):
 	go -C tools/$(@F) build -o $@ .
+
+# Without a version Kubernetes is one that no chart takes.
+$(KUBERNETES)/.complete:
+	rm -rf $(@D) && mkdir -p $(@D)
+	version=$$(go -C tools/kubernetes list -m -f '{{.Version}}' k8s.io/kubernetes) && \
+		go -C tools/kubernetes build -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" -o $(@D)/ ./...
+	touch $@
 
 # The marker is written last; a venv cannot be moved.
 $(SAM_LINT)/.complete:
