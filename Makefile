@@ -19,7 +19,7 @@ HELM := $(CACHE)/tools/helm-v3.22.0/helm
 GOJQ := $(CACHE)/tools/gojq-v0.12.17/gojq
 KUBERNETES := $(CACHE)/tools/kubernetes-$(call sums,tools/kubernetes/go.* tools/kubernetes/*/*.go)
 KUBECHECK := $(CACHE)/tools/kubecheck-$(call sums,tools/kubecheck/*)/kubecheck
-NOMADCHECK := $(CACHE)/tools/nomadcheck-$(call sums,tools/nomadcheck/*)/nomadcheck
+NOMAD := $(CACHE)/tools/nomad-$(call sums,tools/nomad/*)/nomad
 SAM_LINT := $(CACHE)/tools/sam-lint-$(call sums,deploy/sam/requirements.txt)
 
 # What runs the tests; .ci/run sets it to gotestsum, for its summary.
@@ -69,8 +69,8 @@ terraform-schema: ## Make the schema of the stand-in for Terraform's AWS provide
 	go -C tools/terraform run ./describe -wheel "$(CURDIR)/build/cdktn/cdktn_provider_aws-25.8.1-py3-none-any.whl" -modules "$(CURDIR)/deploy/terraform"
 
 .PHONY: test-deploy
-test-deploy: $(HELM) $(GOJQ) $(KUBERNETES)/.complete $(KUBECHECK) $(NOMADCHECK) $(SAM_LINT)/.complete ## Check what is deployed with the tools of those who take it: Helm, Kubernetes, Nomad, AWS.
-	PATH="$(dir $(HELM)):$(dir $(GOJQ)):$(KUBERNETES):$(dir $(KUBECHECK)):$(dir $(NOMADCHECK)):$(SAM_LINT)/bin:$$PATH" \
+test-deploy: $(HELM) $(GOJQ) $(KUBERNETES)/.complete $(KUBECHECK) $(NOMAD) $(SAM_LINT)/.complete ## Check what is deployed with the tools of those who take it: Helm, Kubernetes, Nomad, AWS.
+	PATH="$(dir $(HELM)):$(dir $(GOJQ)):$(KUBERNETES):$(dir $(KUBECHECK)):$(dir $(NOMAD)):$(SAM_LINT)/bin:$$PATH" \
 		$(TEST_RUNNER) -tags extra -timeout 10m ./deploy/ecs ./deploy/kubernetes ./deploy/nomad ./deploy/sam
 	PATH="$(dir $(GOJQ)):$$PATH" $(TEST_RUNNER) -tags extra -timeout 10m -run '^TestReplicasAsDocumented$$' ./internal/testmesh
 
@@ -196,8 +196,11 @@ $(HELM):
 $(GOJQ):
 	GOBIN=$(@D) go install github.com/itchyny/gojq/cmd/gojq@v0.12.17
 
-$(KUBECHECK) $(NOMADCHECK):
-	go -C tools/$(@F) build -o $@ .
+$(KUBECHECK):
+	go -C tools/kubecheck build -o $@ .
+
+$(NOMAD):
+	go -C tools/nomad build -o $@ github.com/hashicorp/nomad
 
 # Without a version Kubernetes is one that no chart takes.
 $(KUBERNETES)/.complete:

@@ -32,12 +32,16 @@ type job struct {
 
 func parse(t *testing.T, file string, variables ...string) (job, error) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "nomadcheck", append([]string{file}, variables...)...).Output()
-	var j job
-	if err == nil {
-		err = json.Unmarshal(out, &j)
+	args := []string{"job", "run", "-output"}
+	for _, variable := range variables {
+		args = append(args, "-var", variable)
 	}
-	return j, err
+	out, err := exec.CommandContext(t.Context(), "nomad", append(args, file)...).Output()
+	var parsed struct{ Job job }
+	if err == nil {
+		err = json.Unmarshal(out, &parsed)
+	}
+	return parsed.Job, err
 }
 
 // TestNomad: the token comes from the workload's identity or from Vault, and lambdamesh
