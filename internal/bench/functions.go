@@ -29,6 +29,10 @@ func (s *stage) functionsOf(ctx context.Context, table int) error {
 		return err
 	}
 	defer g.fleet.Close()
+	has, err := settle(g.fleet.Context(), g.lambdamesh)
+	if err != nil {
+		return err
+	}
 	const changes = 20
 	changed, err := g.changes(ctx, changes)
 	if err != nil {
@@ -38,5 +42,6 @@ func (s *stage) functionsOf(ctx context.Context, table int) error {
 	s.add(report.Exactly(name+"resources-sent-per-change", float64(changed.resources)/changes, "resources", float64(g.proxies)))
 	s.add(report.Plain(name+"last-of-100-proxies/p50", report.Median(changed.took), "ms"))
 	s.add(report.Plain(name+"cpu-per-change", changed.cpu/changes*1000, "ms"))
+	s.add(report.Plain(name+"memory", has.bytes/1e6, "MB"))
 	return nil
 }

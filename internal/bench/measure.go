@@ -37,6 +37,7 @@ var rows = []row{
 	{"convergence", false, convergence},
 	{"splice", true, splice},
 	{"memory", true, memory},
+	{"cpu", false, cpu},
 	{"goroutines", true, goroutines},
 	{"proxies", false, proxies},
 	{"large", true, large},

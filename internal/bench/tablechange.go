@@ -22,12 +22,14 @@ func tableChange(ctx context.Context, s *stage) error {
 		return err
 	}
 	defer g.fleet.Close()
-	changed, err := g.changes(ctx, 10)
+	const changes = 10
+	changed, err := g.changes(ctx, changes)
 	if err != nil {
 		return err
 	}
 	s.add(report.Plain("table-change/last-of-1000-proxies/p50", report.Median(changed.took), "ms"))
 	s.add(report.Plain("table-change/last-of-1000-proxies/max", report.Quantile(changed.took, 1), "ms"))
+	s.add(report.Plain("table-change/cpu-per-change", changed.cpu/changes*1000, "ms"))
 	return nil
 }
 
@@ -93,7 +95,7 @@ func (g *gateways) changes(ctx context.Context, n int) (changesResult, error) {
 	fail := func(i int, err error) (changesResult, error) {
 		return result, fmt.Errorf("change %d: %w", i, err)
 	}
-	before, err := g.cpu(ctx)
+	before, err := g.lambdamesh.cpu(ctx)
 	if err != nil {
 		return fail(0, err)
 	}
@@ -114,16 +116,10 @@ func (g *gateways) changes(ctx context.Context, n int) (changesResult, error) {
 		}
 		result.took = append(result.took, report.Milliseconds(time.Since(begun)))
 	}
-	after, err := g.cpu(ctx)
+	after, err := g.lambdamesh.cpu(ctx)
 	if err != nil {
 		return fail(n, err)
 	}
 	result.cpu, result.resources = after-before, g.tally.clusters.Load()-counted
 	return result, nil
-}
-
-// cpu is the CPU time that lambdamesh has used.
-func (g *gateways) cpu(ctx context.Context) (float64, error) {
-	m, err := g.lambdamesh.Metrics(ctx)
-	return m["process_cpu_seconds_total"], err
 }
