@@ -48,6 +48,21 @@ func TestPage(t *testing.T) {
 	}
 	lambdamesh := in.deployment(t, "lambdamesh")
 
+	t.Run("manifests of other values", func(t *testing.T) {
+		files, err := filepath.Glob("testdata/*.manifests.yaml")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("there are %v, %v", files, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The one that is Prometheus' and not Kubernetes' own.
+			taken := slices.DeleteFunc(strings.Split(string(text), "\n---\n"), func(m string) bool { return strings.Contains(m, "\nkind: ServiceMonitor\n") })
+			in.must(t, strings.Join(taken, "\n---\n"), "kubectl", "-n", "consul", "create", "--validate=strict", "--dry-run=server", "-f", "-")
+		}
+	})
 	t.Run("a pod is restricted", func(t *testing.T) {
 		pod := func(spec string) error {
 			_, err := in.run(testmesh.Context(t), `{"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "lambdamesh-"}, "spec": `+spec+`}`,
